@@ -1,0 +1,20 @@
+//! The pure core of flowkeep: bytes in, decisions out.
+//!
+//! The stages stand in the order in which a packet meets them. A module uses
+//! only what stands to its left:
+//!
+//! ```text
+//! record ─ packet ─ flow ─ cut ─ pipe
+//! ```
+//!
+//! * [`record`] finds the packet records of pcap and pcapng bytes.
+//! * [`packet`] reads the headers of one packet and says to which flow it belongs.
+//! * [`flow`] keeps the flow table: sessions, counters, and summaries that merge.
+//! * [`cut`] decides which packets of a flow are kept.
+//! * [`pipe`] runs the stages over a whole input, on as many threads as asked.
+//!
+//! The core opens no file, reads no clock and holds no `unsafe`.
+
+pub mod error;
+pub mod packet;
+pub mod record;

@@ -1,0 +1,1 @@
+//! The edge of the operating system: reading blocks, compression, outputs.

@@ -1,0 +1,1 @@
+//! Python bindings: conversion, the GIL, errors and signals; nothing is decided here.

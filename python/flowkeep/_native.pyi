@@ -1,0 +1,176 @@
+"""Typed face of the native core (crates/py).
+
+Units: bytes are bytes, times are integer nanoseconds since the epoch (UTC), ports and
+counters are plain integers. Every call that reads a capture releases the GIL, looks
+at signals at least ten times a second and calls ``progress(done, total)`` about as often from
+the calling thread (bytes of the file as it lies on disk; ``total`` is -1 when it is not
+known, as for a pipe). An exception from ``progress`` stops the work and is passed on.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypedDict, final
+
+Progress = Callable[[int, int], None]
+
+class Probe(TypedDict):
+    """What the first bytes of a capture say."""
+
+    format: str  # "pcap", "pcap-ns", "pcap-modified", "pcapng" …
+    compression: str | None  # None, "gzip", "zstd", "lz4", "xz"
+    size: int  # bytes on disk, -1 when not a regular file
+    first_ts: int | None  # time of the first packet, None when there is none
+
+class DamageInfo(TypedDict):
+    """Where a capture is broken; everything before ``offset`` was used."""
+
+    offset: int  # byte offset in the (decompressed) capture
+    kind: str  # stable name: "truncated", "bad-length", "bad-block", "limit", "compression"
+    detail: str  # in words, with what was needed and what was found
+
+class WhatIf(TypedDict):
+    """What one cutoff would leave of a file or data set."""
+
+    cutoff: int  # bytes of a flow
+    kept_packets: int
+    kept_bytes: int  # captured frame bytes, as in ``bytes``
+    kept_file_bytes: int  # bytes of the (decompressed) capture file
+    flows_cut: int  # flows that would lose at least one packet
+
+class FileScan(TypedDict):
+    """What was found in one capture."""
+
+    path: str
+    format: str
+    compression: str | None
+    size: int  # bytes on disk, or read from the pipe
+    file_bytes: int  # bytes of the capture itself, decompressed
+    packets: int
+    bytes: int  # captured frame bytes
+    wire_bytes: int  # original lengths
+    first_ts: int | None  # smallest packet time
+    last_ts: int | None  # largest packet time
+    out_of_order: int  # packets whose time is before that of the packet before them
+    sections: int
+    interfaces: list[dict[str, object]]  # {"link_type": int, "name": str | None, "snaplen": int}
+    link_types: dict[str, int]  # name ("ETHERNET", "RAW", "LINKTYPE_147" …) -> packets
+    unknown_link_types: list[str]  # those of link_types that are not read
+    no_flow: dict[str, int]  # reason -> packets that belong to no flow
+    anomalies: dict[str, int]  # stable name -> packets
+    untracked: int  # packets of flows that did not fit the flow table (kept, not listed)
+    fragments_overflow: int  # fragments that did not fit the fragment table
+    damage: DamageInfo | None
+    ledger: Literal["none", "used", "misfit"]  # "misfit": there is one, but not of this file
+    ledger_note: str | None  # why it does not fit
+
+@final
+class FlowTable:
+    """The flows of a data set, one row each, in order of ``flow_id``."""
+
+    def __len__(self) -> int: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The table as an Arrow C stream (PyCapsule interface)."""
+    def __arrow_c_schema__(self) -> object: ...
+    @property
+    def columns(self) -> list[str]: ...
+    def top(self, column: str, n: int, *, descending: bool = True) -> FlowTable:
+        """The first ``n`` rows when sorted by ``column`` (ties by flow_id). Besides the columns
+        ``bytes``, ``packets`` and ``payload_bytes`` (both directions together) are understood.
+
+        Raises ValueError for an unknown column."""
+    def slice(self, offset: int, n: int) -> FlowTable: ...
+    def to_pylist(self) -> list[dict[str, object]]:
+        """One dict a row, column name -> str, int or None."""
+    def write_arrow(self, path: str) -> int:
+        """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
+
+@final
+class Scanner:
+    """Reads captures one after another and keeps one flow table over all of them."""
+
+    def __init__(
+        self,
+        *,
+        jobs: int = 0,  # threads, 0: one per core
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+        flows: bool = True,
+        what_if: Sequence[int] = (),
+    ) -> None: ...
+    def file(
+        self, path: str, *, ledger: str | None = None, progress: Progress | None = None
+    ) -> FileScan:
+        """Read one capture ("-" is stdin)."""
+    def what_if(self) -> list[WhatIf]:
+        """What each cutoff asked for would leave of all files read so far."""
+    def histogram(self) -> list[tuple[int, int, int]]:
+        """Flows by size, as (upper bound in bytes, flows, bytes); bounds are powers of ten
+        from 100 bytes, the last one covers the rest."""
+    def flows(self, *, community_seed: int = 0) -> FlowTable:
+        """The flows of everything read so far."""
+
+class FileTrim(FileScan):
+    """What was done to one capture. packets = kept + cut + dropped, bytes likewise."""
+
+    packets_kept: int
+    packets_cut: int
+    packets_dropped: int
+    packets_shortened: int  # of packets_kept: kept as headers only
+    bytes_kept: int
+    bytes_cut: int
+    bytes_dropped: int
+    dropped: dict[str, int]  # reason -> packets
+    flows: int  # flow shares seen in this file
+    flows_cut: int  # of those, that lost at least one packet or were shortened
+    out_bytes: int  # bytes of the result, as compressed; what it would be in a dry run
+    digest_in: str | None  # SHA-256 of the file as it lay on disk, hex
+    digest_out: str | None  # SHA-256 of the result
+
+@final
+class Trimmer:
+    """Cuts captures one after another, in the order of the calls, as one data set."""
+
+    def __init__(
+        self,
+        cutoff: int,
+        *,
+        count: Literal["frame", "wire", "payload"] = "frame",
+        per_direction: bool = False,
+        control: Literal["keep", "drop"] = "keep",
+        rest: Literal["cut", "headers", "sample"] = "cut",
+        sample: int = 0,  # rest="sample": every sample-th packet is kept whole
+        tail: int = 0,  # keep the last bytes of each flow, too; needs measure() first
+        compat: Literal["trimpcap"] | None = None,
+        jobs: int = 0,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+    ) -> None: ...
+    def measure(self, path: str, *, progress: Progress | None = None) -> None:
+        """With ``tail``: read every file of the data set first, in order."""
+    def file(
+        self,
+        path: str,
+        out: str | None,
+        *,
+        ledger_in: str | None = None,
+        ledger_out: str | None = None,
+        compression: Literal["same", "none", "gzip", "zstd", "lz4", "xz"] = "same",
+        digest: bool = False,
+        progress: Progress | None = None,
+    ) -> FileTrim:
+        """Cut one capture. ``out`` is the path to write ("-" is stdout), None in a dry run.
+        The caller makes the path safe (hidden name) and renames; nothing is fsynced here."""
+    def flows(self, *, community_seed: int = 0) -> FlowTable:
+        """The true flows of everything read so far."""
+
+def probe(path: str) -> Probe:
+    """Read the first packet of a capture.
+
+    Raises flowkeep.errors.NotACaptureError (unknown format, empty file) and OSError."""
+
+def version() -> str: ...

@@ -1,0 +1,58 @@
+"""The errors of flowkeep and their exit statuses.
+
+::
+
+    FlowkeepError (3)
+    ├── UsageError (2)          the call itself is wrong
+    ├── NotACaptureError (4)    unknown format, empty file, no captures found
+    ├── DamagedError (5)        a damaged file where only a whole one will do
+    ├── BusyError (6)           another process is writing the file
+    ├── OutputError (7)         the result could not be written (full disk, permission)
+    └── LedgerError (8)         a ledger is broken or of another file
+
+Exit status 0 is done, 1 is done but some input was damaged or skipped.
+"""
+
+from __future__ import annotations
+
+
+class FlowkeepError(Exception):
+    """Base of all errors that flowkeep raises itself."""
+
+    exit_status = 3
+
+
+class UsageError(FlowkeepError, ValueError):
+    """The call is wrong: an option, a unit, a path that cannot be meant."""
+
+    exit_status = 2
+
+
+class NotACaptureError(FlowkeepError, ValueError):
+    """The bytes are no capture that flowkeep reads."""
+
+    exit_status = 4
+
+
+class DamagedError(FlowkeepError):
+    """The capture is damaged and the work needs a whole one."""
+
+    exit_status = 5
+
+
+class BusyError(FlowkeepError):
+    """Another process still writes the file."""
+
+    exit_status = 6
+
+
+class OutputError(FlowkeepError, OSError):
+    """The result could not be written; originals are untouched."""
+
+    exit_status = 7
+
+
+class LedgerError(FlowkeepError):
+    """A ledger is broken or belongs to another file."""
+
+    exit_status = 8
