@@ -15,6 +15,9 @@
 //!
 //! The core opens no file, reads no clock and holds no `unsafe`.
 
+pub mod cut;
 pub mod error;
+pub mod flow;
 pub mod packet;
+pub mod pipe;
 pub mod record;

@@ -230,3 +230,71 @@ pub mod anomaly {
         (CAPLEN_OVER_WIRELEN, "caplen-over-wirelen"),
     ];
 }
+
+// STUB-BEGIN
+/// stub
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seed(pub u64, pub u64);
+impl Key {
+    /// stub
+    pub fn hash(&self, seed: Seed) -> u64 {
+        let mut h = seed.0 ^ 0x9e37_79b9_7f4a_7c15;
+        for c in self.lo.chunks(8).chain(self.hi.chunks(8)) {
+            let w = u64::from_le_bytes(c.try_into().unwrap_or_default());
+            let m = u128::from(h ^ w) * 0xd6e8_feb8_6659_fd93_u128;
+            h = (m >> 64) as u64 ^ m as u64;
+        }
+        let w = u64::from(self.lo_port)
+            | u64::from(self.hi_port) << 16
+            | u64::from(self.proto) << 32
+            | u64::from(self.version) << 40
+            | u64::from(self.vlan[0]) << 48;
+        let m = u128::from(h ^ w) * 0xd6e8_feb8_6659_fd93_u128;
+        (m >> 64) as u64 ^ m as u64
+    }
+}
+/// stub
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FragKey {
+    /// stub
+    pub src: [u8; 16],
+    /// stub
+    pub dst: [u8; 16],
+    /// stub
+    pub proto: u8,
+    /// stub
+    pub version: u8,
+    /// stub
+    pub id: u32,
+}
+/// stub
+pub fn is_known_link(n: u16) -> bool { n == 1 }
+/// stub
+pub fn read(_link: u16, d: &[u8], _wirelen: u32, _o: &Options) -> Facts {
+    let mut f = Facts::default();
+    if d.len() < 54 || d[12] != 8 || d[13] != 0 { f.reason = NoFlow::NotIp; return f; }
+    let ip = &d[14..];
+    let l4 = usize::from(ip[0] & 15) * 4;
+    let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
+    let proto = ip[9];
+    let t = &ip[l4..];
+    let (sp, dp) = (u16::from_be_bytes([t[0], t[1]]), u16::from_be_bytes([t[2], t[3]]));
+    let (src, dst) = (&ip[12..16], &ip[16..20]);
+    let swap = (dst, dp) < (src, sp);
+    let (lo, hi, lp, hp) = if swap { (dst, src, dp, sp) } else { (src, dst, sp, dp) };
+    f.key.lo[..4].copy_from_slice(lo);
+    f.key.hi[..4].copy_from_slice(hi);
+    f.key.lo_port = lp; f.key.hi_port = hp; f.key.proto = proto; f.key.version = 4;
+    f.dir = swap as u8;
+    f.class = Class::Flow;
+    let h = if proto == 6 { usize::from(t[12] >> 4) * 4 } else { 8 };
+    f.payload = total.saturating_sub(l4 + h) as u32;
+    f.header_len = (14 + l4 + h).min(d.len()) as u32;
+    if proto == 6 { f.tcp_flags = t[13]; f.seq = u32::from_be_bytes([t[4], t[5], t[6], t[7]]); f.ack = u32::from_be_bytes([t[8], t[9], t[10], t[11]]); f.window = u16::from_be_bytes([t[14], t[15]]); f.wscale = NO_WSCALE; }
+    f
+}
+/// stub
+pub fn fragment_key(_link: u16, _data: &[u8], _wirelen: u32, _o: &Options) -> Option<FragKey> {
+    None
+}
+// STUB-END
