@@ -1,0 +1,176 @@
+//! Decides the fate of every packet of a file while the packets are counted.
+
+use super::policy::{Fate, Policy};
+use super::shares::Shares;
+use crate::flow::{Flow, Observer, Packet, Table};
+
+/// What became of a file's packets. Packets in = kept + cut, bytes likewise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Packets kept, shortened ones included.
+    pub packets_kept: u64,
+    /// Packets cut.
+    pub packets_cut: u64,
+    /// Of the packets kept, those whose headers alone were kept.
+    pub packets_shortened: u64,
+    /// Captured bytes kept.
+    pub bytes_kept: u64,
+    /// Captured bytes cut, those of shortened packets included.
+    pub bytes_cut: u64,
+    /// Flows that had packets in the file.
+    pub flows: u64,
+    /// Of these, flows that lost a packet or a part of one.
+    pub flows_cut: u64,
+}
+
+/// The fate of a packet that had to wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// Position of the packet in the traffic.
+    pub pos: u64,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// The observer that cuts.
+#[derive(Clone, Debug)]
+pub struct Cutter {
+    policy: Policy,
+    /// What every flow will come to, by its number; from a first pass, for the tail.
+    totals: Option<Vec<[u64; 2]>>,
+    shares: Option<Shares>,
+    /// Per flow: the last file in which it was seen and in which it was cut.
+    marks: Vec<[u32; 2]>,
+    file: u32,
+    start: u64,
+    tally: Tally,
+    /// Fates of the packets fed since they were last taken, in order.
+    pub fates: Vec<Fate>,
+    /// Fates of packets that waited.
+    pub late: Vec<Late>,
+}
+
+impl Cutter {
+    /// Cuts by this policy; `ledger` also keeps each flow's share per file.
+    pub fn new(policy: Policy, ledger: bool) -> Self {
+        Self {
+            policy,
+            totals: None,
+            shares: ledger.then(Shares::default),
+            marks: Vec::new(),
+            file: 0,
+            start: 0,
+            tally: Tally::default(),
+            fates: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// Makes known what all flows come to, from a first pass over the same traffic.
+    pub fn set_totals(&mut self, table: &Table) {
+        self.totals = Some(table.iter().map(|flow| self.policy.totals(flow)).collect());
+    }
+
+    /// Begins a file whose first packet has position `start`.
+    pub fn begin_file(&mut self, start: u64) {
+        self.file += 1;
+        self.start = start;
+        self.tally = Tally::default();
+        self.fates.clear();
+        self.late.clear();
+        if let Some(shares) = &mut self.shares {
+            shares.begin(start);
+        }
+    }
+
+    /// What became of the file's packets so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The flows' shares in the file, if they are kept.
+    pub fn shares(&self) -> Option<&Shares> {
+        self.shares.as_ref()
+    }
+
+    /// Ends the wait of a packet because its file ends: nobody can hold the file back, so it is kept.
+    pub fn give_up(&mut self, pos: u64, caplen: u32) {
+        if pos >= self.start {
+            self.add(Fate::Keep, caplen, 0);
+            self.late.push(Late { pos, fate: Fate::Keep });
+        }
+    }
+
+    fn add(&mut self, fate: Fate, caplen: u32, header_len: u32) {
+        let t = &mut self.tally;
+        let caplen = u64::from(caplen);
+        match fate {
+            Fate::Keep => {
+                t.packets_kept += 1;
+                t.bytes_kept += caplen;
+            }
+            Fate::Cut => {
+                t.packets_cut += 1;
+                t.bytes_cut += caplen;
+            }
+            Fate::Shorten => {
+                t.packets_kept += 1;
+                t.packets_shortened += 1;
+                t.bytes_kept += u64::from(header_len);
+                t.bytes_cut += caplen - u64::from(header_len);
+            }
+            Fate::Wait => {}
+        }
+    }
+
+    fn mark(&mut self, n: u32, cut: bool) {
+        let n = n as usize;
+        if n >= self.marks.len() {
+            self.marks.resize(n + 1, [0; 2]);
+        }
+        let [seen, lost] = &mut self.marks[n];
+        if *seen != self.file {
+            *seen = self.file;
+            self.tally.flows += 1;
+        }
+        if cut && *lost != self.file {
+            *lost = self.file;
+            self.tally.flows_cut += 1;
+        }
+    }
+
+    fn settle(&mut self, p: &Packet<'_>, fate: Fate, late: bool) {
+        self.add(fate, p.caplen, p.facts.header_len);
+        if late {
+            self.late.push(Late { pos: p.pos, fate });
+        } else {
+            self.fates.push(fate);
+        }
+    }
+}
+
+impl Observer for Cutter {
+    #[inline]
+    fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
+        if p.pos < self.start {
+            return; // it waited past the end of its file and was kept there
+        }
+        let total = self.totals.as_ref().and_then(|t| t.get(n as usize)).copied();
+        let fate = self.policy.fate(flow, p, total);
+        self.mark(n, !matches!(fate, Fate::Keep));
+        if let Some(shares) = &mut self.shares {
+            shares.note(n, flow, p, fate);
+        }
+        self.settle(p, fate, late);
+    }
+
+    fn waits(&mut self, _: &Packet<'_>) {
+        self.fates.push(Fate::Wait);
+    }
+
+    fn aside(&mut self, p: &Packet<'_>, late: bool) {
+        if p.pos >= self.start {
+            self.settle(p, Fate::Keep, late);
+        }
+    }
+}
