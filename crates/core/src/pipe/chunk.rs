@@ -1,0 +1,80 @@
+//! A piece of a capture on its way through the stages.
+
+use crate::packet::{self, Class, Facts, FragKey, Options, Seed};
+use crate::record::Record;
+
+use super::stats::Stats;
+use crate::cut::Fate;
+
+/// Consecutive whole records of a capture, and what is known of them.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// Number of the chunk in the capture, from 0.
+    pub number: u64,
+    /// Format of the capture.
+    pub format: &'static str,
+    /// Offset of `bytes[0]` in the (decompressed) capture.
+    pub base: u64,
+    /// Bytes of the capture; whole records and blocks stand in `from..to`.
+    pub bytes: Vec<u8>,
+    /// Begin of what belongs to this chunk (for the first chunk: of the file header).
+    pub from: usize,
+    /// End of what belongs to this chunk.
+    pub to: usize,
+    /// The packet records in `from..to`.
+    pub records: Vec<Record>,
+    /// What the headers of each packet say.
+    pub facts: Vec<Facts>,
+    /// The hash of each packet's key.
+    pub hashes: Vec<u64>,
+    /// Datagrams of the packets that are fragments: (record, key), ascending.
+    pub frags: Vec<(u32, FragKey)>,
+    /// Counts over the records.
+    pub stats: Stats,
+    /// Position of the first packet in the traffic; set when it is decided about.
+    pub first: u64,
+    /// The fate of each packet, where somebody cuts; empty: all are kept.
+    pub fates: Vec<Fate>,
+    /// Fates of packets in earlier chunks that waited.
+    pub late: Vec<crate::cut::Late>,
+}
+
+impl Chunk {
+    /// Empties the chunk and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.facts.clear();
+        self.hashes.clear();
+        self.frags.clear();
+        self.fates.clear();
+        self.late.clear();
+        self.stats = Stats::default();
+        (self.from, self.to) = (0, 0);
+    }
+
+    /// The captured bytes of a record's packet.
+    pub fn packet(&self, record: &Record) -> &[u8] {
+        let at = record.data as usize;
+        &self.bytes[at..at + record.caplen as usize]
+    }
+
+    /// Reads the headers of all packets.
+    pub(crate) fn decode(&mut self, options: Options, seed: Seed) {
+        self.facts.reserve(self.records.len());
+        self.hashes.reserve(self.records.len());
+        for (i, record) in self.records.iter().enumerate() {
+            let at = record.data as usize;
+            let data = &self.bytes[at..at + record.caplen as usize];
+            let facts = packet::read(record.link, data, record.wirelen, &options);
+            if facts.fragment || facts.class == Class::Continuation {
+                if let Some(key) = packet::fragment_key(record.link, data, record.wirelen, &options) {
+                    self.frags.push((i as u32, key));
+                }
+            }
+            self.hashes.push(if facts.class == Class::Flow { facts.key.hash(seed) } else { 0 });
+            self.stats.add(record, &facts);
+            self.facts.push(facts);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The deciding stage: what is done with the packets of each chunk, in order.
+
+use super::chunk::Chunk;
+use super::run::Decide;
+use crate::cut::{Cutter, Policy, WhatIf};
+use crate::flow::{Left, Observer, Packet, Rules, Tracker};
+use crate::packet::Seed;
+
+/// Packets whose table slots are read ahead together.
+const BATCH: usize = 32;
+
+/// Feeds all packets of a chunk to a tracker.
+pub fn feed(tracker: &mut Tracker, chunk: &Chunk, observer: &mut impl Observer) {
+    let mut frags = chunk.frags.iter().peekable();
+    for start in (0..chunk.records.len()).step_by(BATCH) {
+        let end = (start + BATCH).min(chunk.records.len());
+        tracker.table().warm(&chunk.hashes[start..end]);
+        for i in start..end {
+            let record = &chunk.records[i];
+            let packet = Packet {
+                facts: &chunk.facts[i],
+                ts: record.ts,
+                caplen: record.caplen,
+                wirelen: record.wirelen,
+                pos: 0,
+            };
+            let frag = frags.next_if(|(at, _)| *at as usize == i).map(|(_, key)| key);
+            tracker.feed(packet, chunk.hashes[i], frag, observer);
+        }
+    }
+}
+
+/// Counts flows, and what some cutoffs would leave of them.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// The flows.
+    pub tracker: Tracker,
+    /// The cutoffs.
+    pub what_if: WhatIf,
+}
+
+impl Scan {
+    /// Nothing read yet.
+    pub fn new(rules: Rules, seed: Seed, cutoffs: Vec<u64>) -> Self {
+        Self { tracker: Tracker::new(rules, Left::Start, seed), what_if: WhatIf::new(cutoffs) }
+    }
+
+    /// No more files come.
+    pub fn finish(&mut self) {
+        self.tracker.finish(&mut self.what_if);
+    }
+}
+
+impl Decide for Scan {
+    fn decide(&mut self, chunk: &mut Chunk) {
+        chunk.first = self.tracker.packets();
+        if self.what_if.is_empty() {
+            feed(&mut self.tracker, chunk, &mut crate::flow::Silent);
+        } else {
+            feed(&mut self.tracker, chunk, &mut self.what_if);
+        }
+    }
+}
+
+/// Counts flows and decides which packets stay.
+#[derive(Clone, Debug)]
+pub struct Trim {
+    /// The flows so far: the carry.
+    pub tracker: Tracker,
+    /// The decisions.
+    pub cutter: Cutter,
+}
+
+impl Trim {
+    /// Nothing read yet; `ledger`: note each flow's share per file.
+    pub fn new(rules: Rules, seed: Seed, policy: Policy, ledger: bool) -> Self {
+        Self { tracker: Tracker::new(rules, Left::Start, seed), cutter: Cutter::new(policy, ledger) }
+    }
+
+    /// A new file begins.
+    pub fn begin_file(&mut self) {
+        self.cutter.begin_file(self.tracker.packets());
+    }
+
+    /// The file ends. Fragments that still wait for the first one of their datagram are orphans if it
+    /// is the last file; else they are kept, for nobody can hold the file back, and counted when
+    /// the first one comes.
+    pub fn end_file(&mut self, last: bool) -> Vec<crate::cut::Late> {
+        if last {
+            self.tracker.finish(&mut self.cutter);
+        } else {
+            for (pos, caplen) in self.tracker.waiting() {
+                self.cutter.give_up(pos, caplen);
+            }
+        }
+        std::mem::take(&mut self.cutter.late)
+    }
+}
+
+impl Decide for Trim {
+    fn decide(&mut self, chunk: &mut Chunk) {
+        chunk.first = self.tracker.packets();
+        feed(&mut self.tracker, chunk, &mut self.cutter);
+        std::mem::swap(&mut chunk.fates, &mut self.cutter.fates);
+        self.cutter.fates.clear();
+        chunk.late = std::mem::take(&mut self.cutter.late);
+    }
+}

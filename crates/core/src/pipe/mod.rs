@@ -1,0 +1,97 @@
+//! Runs the stages over one capture, on as many threads as asked.
+//!
+//! The capture is taken in chunks. Every worker carries one chunk through all the stages;
+//! three of them are entered in the chunks' order, the rest runs at the same time:
+//!
+//! ```text
+//! read      at the same time (plain files), in order (pipes, compressed files)
+//! walk      in order     record borders: only who has walked the chunk before knows where this one begins
+//! decode    at the same time     headers and hashes
+//! decide    in order     flow table and cut: [`Decide`]
+//! emit      in order     output: [`Emit`]
+//! ```
+//!
+//! So one pass gives exactly what one thread gives, whatever their number.
+
+mod chunk;
+mod emit;
+mod feed;
+mod load;
+mod run;
+mod stats;
+mod turn;
+
+#[cfg(test)]
+mod pipe_tests;
+
+pub use chunk::Chunk;
+pub use emit::Writer;
+pub use feed::{feed, Scan, Trim};
+pub use load::{Input, ReadAt};
+pub use run::{run, Decide, Emit, End, Passes, Plan};
+pub use stats::Stats;
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::error::NotACapture;
+
+/// Shared between a run and whoever watches it.
+#[derive(Debug, Default)]
+pub struct Control {
+    cancelled: AtomicBool,
+    done: AtomicU64,
+}
+
+impl Control {
+    /// Asks the run to stop at the next chunk.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the capture that were walked so far.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_done(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Why a run ended early.
+#[derive(Debug)]
+pub enum Stop {
+    /// [`Control::cancel`] was called.
+    Cancelled,
+    /// The bytes are no capture.
+    NotACapture(NotACapture),
+    /// Reading failed at this offset of the (decompressed) capture.
+    Read {
+        /// Byte offset.
+        offset: u64,
+        /// What the operating system or the decompressor said.
+        error: io::Error,
+    },
+    /// Writing failed.
+    Write(io::Error),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::NotACapture(why) => why.fmt(f),
+            Self::Read { offset, error } => write!(f, "reading at byte {offset} failed: {error}"),
+            Self::Write(error) => write!(f, "writing failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Stop {}
