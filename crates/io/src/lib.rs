@@ -1,1 +1,8 @@
-//! The edge of the operating system: reading blocks, compression, outputs.
+//! The edge of the operating system: reading blocks, compression, outputs, Arrow files.
+
+pub mod codec;
+pub mod dataset;
+pub mod digest;
+pub mod probe;
+pub mod source;
+pub mod table;

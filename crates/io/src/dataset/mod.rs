@@ -1,0 +1,82 @@
+//! Captures one after another as one data set: what the bindings drive.
+//!
+//! [`Scan`] lists flows, [`Trim`] cuts. Both keep their flow table from file to file.
+
+mod output;
+mod report;
+mod scan;
+mod trim;
+
+pub use report::{FileReport, LedgerUse, TrimReport};
+pub use scan::Scan;
+pub use trim::{Trim, TrimOptions};
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use flowkeep_core::flow::Rules;
+use flowkeep_core::packet::{Options, Seed};
+use flowkeep_core::pipe::{Plan, Stop};
+
+/// How captures are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How headers are read.
+    pub options: Options,
+    /// Where sessions end, and how many flows are tracked.
+    pub rules: Rules,
+    /// Worker threads; 0: one per core.
+    pub jobs: usize,
+    /// The key of the flow table's hash; random, so that nobody can aim at it.
+    pub seed: Seed,
+}
+
+impl Settings {
+    fn plan(&self) -> Plan {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = if self.jobs == 0 { cores() } else { self.jobs };
+        Plan { options: self.options, seed: self.seed, jobs, chunk: Plan::CHUNK }
+    }
+}
+
+/// Why a file could not be dealt with.
+#[derive(Debug)]
+pub enum Error {
+    /// The work was cancelled.
+    Cancelled,
+    /// Opening or reading the input failed, or it is no capture.
+    Input(Stop),
+    /// Opening the input failed.
+    Open(io::Error),
+    /// Writing the result failed.
+    Output(io::Error),
+    /// The call makes no sense; in words.
+    Usage(String),
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Cancelled => Self::Cancelled,
+            Stop::Write(error) => Self::Output(error),
+            stop => Self::Input(stop),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Input(stop) => stop.fmt(f),
+            Self::Open(error) | Self::Output(error) => error.fmt(f),
+            Self::Usage(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Standard input or output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

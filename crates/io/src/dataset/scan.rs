@@ -1,0 +1,130 @@
+//! Lists the flows of captures that are read one after another.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use flowkeep_core::cut::ledger::adopt_all;
+use flowkeep_core::cut::Left;
+use flowkeep_core::flow::{Rules, Table};
+use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
+
+use super::report::{FileReport, LedgerUse};
+use super::{Error, Settings};
+use crate::digest::file_digest;
+use crate::source::Source;
+use crate::table::flows::Flows;
+use crate::table::ledger::{self, About};
+use flowkeep_core::cut::ledger::Row;
+
+/// Captures being listed.
+pub struct Scan {
+    settings: Settings,
+    state: pipe::Scan,
+    flows: bool,
+}
+
+impl Scan {
+    /// Nothing read yet. Without `flows` only files are described. `cutoffs` are those of [`Scan::what_if`].
+    pub fn new(settings: Settings, flows: bool, cutoffs: Vec<u64>) -> Self {
+        Self { settings, state: pipe::Scan::new(settings.rules, settings.seed, cutoffs), flows }
+    }
+
+    /// Reads one capture; `-` is standard input.
+    pub fn file(&mut self, path: &Path, beside: Option<&Path>, control: &Control) -> Result<FileReport, Error> {
+        let mut source = Source::open(path).map_err(Error::Open)?;
+        let (ledger, rows) = match beside {
+            Some(beside) => fitting(path, beside, control)?,
+            None => (LedgerUse::None, None),
+        };
+        let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
+        let start = self.state.tracker.packets();
+        let mut look = Look;
+        let decide: &mut dyn Decide =
+            if rows.is_some() || !self.flows { &mut look } else { &mut self.state };
+        let passes = Passes { decide, emit: None };
+        let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
+        let tracker = &mut self.state.tracker;
+        if let Some((about, rows)) = rows {
+            adopt_all(tracker, &rows, start);
+            tracker.skip(about.packets, about.bytes);
+        }
+        let mut report = FileReport::new(end, source.compression(), source.consumed());
+        report.untracked = tracker.table().untracked() - before.0;
+        report.fragments_overflow = tracker.fragments_overflow() - before.1;
+        report.ledger = ledger;
+        Ok(report)
+    }
+
+    /// What each cutoff would leave of all that was read.
+    pub fn what_if(&self) -> Vec<Left> {
+        self.state.what_if.left()
+    }
+
+    /// Flows by size: (upper bound in bytes, flows, bytes); the bounds are powers of ten.
+    pub fn histogram(&self) -> Vec<(u64, u64, u64)> {
+        let mut bins: Vec<(u64, u64, u64)> = (2..12).map(|e| (10_u64.pow(e), 0, 0)).collect();
+        bins.push((u64::MAX, 0, 0));
+        for flow in self.state.tracker.table().iter() {
+            let bytes = flow.bytes();
+            if let Some(bin) = bins.iter_mut().find(|bin| bytes <= bin.0) {
+                bin.1 += 1;
+                bin.2 += bytes;
+            }
+        }
+        while bins.last().is_some_and(|bin| bin.1 == 0) {
+            bins.pop();
+        }
+        bins
+    }
+
+    /// The flows of all that was read. The scan is over then: it begins anew.
+    pub fn take_flows(&mut self, community_seed: u16) -> Flows {
+        self.state.finish();
+        let fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
+        let state = std::mem::replace(&mut self.state, fresh);
+        Flows::new(state.tracker.into_table(), community_seed)
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.settings.rules
+    }
+
+    /// The flows so far.
+    pub fn table(&self) -> &Table {
+        self.state.tracker.table()
+    }
+}
+
+/// Looks at the packets and does nothing with them.
+struct Look;
+
+impl Decide for Look {
+    fn decide(&mut self, _: &mut Chunk) {}
+}
+
+type Fitting = (LedgerUse, Option<(About, Vec<Row>)>);
+
+/// Reads a ledger and checks that it is of this file.
+pub(super) fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<Fitting, Error> {
+    let file = match File::open(beside) {
+        Ok(file) => file,
+        Err(e) => return Ok((LedgerUse::Misfit(format!("it cannot be opened: {e}")), None)),
+    };
+    let (about, rows) = match ledger::read(BufReader::new(file)) {
+        Ok(read) => read,
+        Err(why) => return Ok((LedgerUse::Misfit(why), None)),
+    };
+    let digest = file_digest(path, || control.is_cancelled()).map_err(Error::Open)?;
+    let Some(digest) = digest else { return Err(Error::Cancelled) };
+    // A run that was killed between making the ledger and the capture visible leaves the file as it
+    // was: then the digest is that of before, and the totals are as true.
+    if digest != about.digest_out && digest != about.digest_in {
+        let why = format!(
+            "the file's SHA-256 is {digest}, the ledger is for {} (and was made from {})",
+            about.digest_out, about.digest_in
+        );
+        return Ok((LedgerUse::Misfit(why), None));
+    }
+    Ok((LedgerUse::Used { packets: about.packets, bytes: about.bytes }, Some((about, rows))))
+}

@@ -1,0 +1,159 @@
+//! Cuts captures that are read one after another as one data set.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use flowkeep_core::cut::ledger::{carry_over, rows, Row};
+use flowkeep_core::cut::Policy;
+use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
+
+use super::output::Output;
+use super::report::{FileReport, LedgerUse, TrimReport};
+use super::scan::fitting;
+use super::{is_standard, Error, Settings};
+use crate::codec::Compression;
+use crate::digest::file_digest;
+use crate::source::Source;
+use crate::table::flows::Flows;
+use crate::table::ledger::{self, About};
+
+/// What is wanted of one file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TrimOptions<'a> {
+    /// Where the result goes; `-` is standard output, `None` nowhere.
+    pub out: Option<&'a Path>,
+    /// The ledger of the trimming before this one.
+    pub ledger_in: Option<&'a Path>,
+    /// Where the new ledger goes.
+    pub ledger_out: Option<&'a Path>,
+    /// How the result is compressed; `None`: as the input is.
+    pub compression: Option<Option<Compression>>,
+    /// Digest input and result.
+    pub digest: bool,
+    /// No file follows.
+    pub last: bool,
+    /// The policy as JSON, for the ledger.
+    pub policy: &'a str,
+}
+
+/// Captures being cut.
+pub struct Trim {
+    settings: Settings,
+    state: pipe::Trim,
+    measure: Option<pipe::Scan>,
+}
+
+impl Trim {
+    /// Nothing read yet. `ledger`: files will get ledgers.
+    pub fn new(settings: Settings, policy: Policy, ledger: bool) -> Self {
+        let measure = (policy.tail > 0).then(|| pipe::Scan::new(settings.rules, settings.seed, Vec::new()));
+        Self { settings, state: pipe::Trim::new(settings.rules, settings.seed, policy, ledger), measure }
+    }
+
+    /// Reads a file of the data set to learn what its flows come to; needed for a tail, all files in order.
+    pub fn measure(&mut self, path: &Path, control: &Control) -> Result<(), Error> {
+        let Some(scan) = &mut self.measure else { return Ok(()) };
+        let mut source = Source::open(path).map_err(Error::Open)?;
+        let passes = Passes { decide: scan, emit: None };
+        pipe::run(source.input(), &self.settings.plan(), passes, control)?;
+        Ok(())
+    }
+
+    /// Cuts one capture.
+    pub fn file(&mut self, path: &Path, wanted: &TrimOptions<'_>, control: &Control) -> Result<TrimReport, Error> {
+        if let Some(mut scan) = self.measure.take() {
+            scan.finish();
+            self.state.cutter.set_totals(scan.tracker.table());
+        }
+        let mut source = Source::open(path).map_err(Error::Open)?;
+        let (ledger_use, old) = match wanted.ledger_in {
+            Some(beside) => fitting(path, beside, control)?,
+            None => (LedgerUse::None, None),
+        };
+        let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
+        let start = self.state.tracker.packets();
+        let compression = wanted.compression.unwrap_or(source.compression());
+        let digests = wanted.digest || wanted.ledger_out.is_some();
+        let output = Output::open(wanted.out, compression, digests).map_err(Error::Output)?;
+        let mut writer = Writer::new(output);
+
+        self.state.begin_file();
+        let plan = self.settings.plan();
+        let state = &mut self.state;
+        let (end, digest_in) = std::thread::scope(|scope| {
+            // Beside the cutting: the second reading comes from the page cache.
+            let wants = digests && !is_standard(path) && source.size().is_some();
+            let digest = wants.then(|| scope.spawn(|| file_digest(path, || control.is_cancelled())));
+            let emit: &mut dyn Emit = &mut writer;
+            let passes = Passes { decide: state, emit: Some(emit) };
+            let end = pipe::run(source.input(), &plan, passes, control);
+            if end.is_err() {
+                control.cancel();
+            }
+            (end, digest.and_then(|d| d.join().ok()))
+        });
+        let end = end?;
+        let digest_in = digest_in.transpose().map_err(Error::Open)?.flatten();
+        let late = self.state.end_file(wanted.last);
+        let (output, whole) = writer.finish(&late).map_err(Error::Output)?;
+        let (out_bytes, digest_out) = output.finish().map_err(Error::Output)?;
+
+        let mut tally = *self.state.cutter.tally();
+        // Packets that cannot be shortened stay whole.
+        tally.packets_shortened -= whole.0;
+        tally.bytes_kept += whole.1;
+        tally.bytes_cut -= whole.1;
+
+        let mut file = FileReport::new(end, source.compression(), source.consumed());
+        let tracker = &self.state.tracker;
+        file.untracked = tracker.table().untracked() - before.0;
+        file.fragments_overflow = tracker.fragments_overflow() - before.1;
+        file.ledger = ledger_use;
+        let totals = match &file.ledger {
+            LedgerUse::Used { packets, bytes } => (*packets, *bytes),
+            _ => (file.stats.packets, file.stats.bytes),
+        };
+        let rows = self.ledger_rows(old.map(|(_, rows)| rows), start, totals);
+        if let (Some(path), Some(rows)) = (wanted.ledger_out, rows) {
+            let about = About {
+                digest_in: digest_in.clone().unwrap_or_default(),
+                digest_out: digest_out.clone().unwrap_or_default(),
+                policy: wanted.policy.to_owned(),
+                packets: totals.0,
+                bytes: totals.1,
+                writer: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            write_ledger(path, &about, &rows)?;
+        }
+        Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
+    }
+
+    /// The file's rows; sets the flows right where the file had been trimmed before.
+    fn ledger_rows(&mut self, old: Option<Vec<Row>>, start: u64, totals: (u64, u64)) -> Option<Vec<Row>> {
+        let shares = self.state.cutter.shares()?;
+        let tracker = &mut self.state.tracker;
+        let Some(old) = old else { return Some(rows(tracker, shares)) };
+        let rows = carry_over(tracker, shares, old, start);
+        let seen = tracker.packets() - start;
+        tracker.skip(totals.0.saturating_sub(seen), 0);
+        Some(rows)
+    }
+
+    /// The true flows of all that was read. The data set is over then: it begins anew.
+    pub fn take_flows(&mut self, community_seed: u16) -> Flows {
+        let policy = Policy::default();
+        let fresh = pipe::Trim::new(self.settings.rules, self.settings.seed, policy, false);
+        let mut state = std::mem::replace(&mut self.state, fresh);
+        state.end_file(true);
+        Flows::new(state.tracker.into_table(), community_seed)
+    }
+}
+
+fn write_ledger(path: &Path, about: &About, rows: &[Row]) -> Result<(), Error> {
+    let file = File::create(path).map_err(Error::Output)?;
+    let done = ledger::write(BufWriter::new(file), about, rows);
+    let out = done.map_err(|e| Error::Output(std::io::Error::other(e)))?;
+    out.into_inner().map_err(|e| Error::Output(e.into_error()))?;
+    Ok(())
+}

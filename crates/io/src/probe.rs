@@ -1,0 +1,54 @@
+//! What the first bytes of a capture say.
+
+use std::path::Path;
+
+use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes, Plan, Stop};
+
+use crate::codec::Compression;
+use crate::dataset::Error;
+use crate::source::Source;
+
+/// The first bytes of a capture, read.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Name of the format.
+    pub format: &'static str,
+    /// How the file is compressed.
+    pub compression: Option<Compression>,
+    /// Bytes on disk; `None` when it is not a regular file.
+    pub size: Option<u64>,
+    /// Time of the first packet in nanoseconds, if there is one.
+    pub first_ts: Option<i64>,
+}
+
+/// Reads a capture as far as its first packet.
+pub fn probe(path: &Path) -> Result<Probe, Error> {
+    let mut source = Source::open(path).map_err(Error::Open)?;
+    let control = Control::default();
+    let mut first = First { ts: None, format: "", control: &control };
+    let plan = Plan { options: Default::default(), seed: Default::default(), jobs: 1, chunk: 1 << 16 };
+    let passes = Passes { decide: &mut first, emit: None };
+    let format = match pipe::run(source.input(), &plan, passes, &control) {
+        Ok(end) => end.walker.format(),
+        Err(Stop::Cancelled) => first.format,
+        Err(stop) => return Err(stop.into()),
+    };
+    Ok(Probe { format, compression: source.compression(), size: source.size(), first_ts: first.ts })
+}
+
+/// Stops the run at the first packet.
+struct First<'a> {
+    ts: Option<i64>,
+    format: &'static str,
+    control: &'a Control,
+}
+
+impl Decide for First<'_> {
+    fn decide(&mut self, chunk: &mut Chunk) {
+        if let (None, Some(record)) = (self.ts, chunk.records.first()) {
+            self.ts = Some(record.ts);
+            self.format = chunk.format;
+            self.control.cancel();
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The flow table that users see: one row a flow, columns as documented in `docs/formats.md`.
+
+use std::io::{self, Write};
+use std::sync::{Arc, LazyLock};
+
+use arrow_array::types::{DurationNanosecondType, TimestampNanosecondType, UInt16Type, UInt64Type};
+use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use flowkeep_core::flow::client::client;
+use flowkeep_core::flow::community::{community_id, LEN};
+use flowkeep_core::flow::{state, Flow, Table};
+
+use super::column::{numbers, Text};
+use super::text;
+
+/// Rows in a record batch.
+pub const BATCH: usize = 1 << 15;
+
+/// Columns of the flow table.
+pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let field = |name: &str, kind: DataType| Field::new(name, kind, false);
+    let maybe = |name: &str| Field::new(name, DataType::Utf8, true);
+    let mut fields = vec![
+        field("flow_id", DataType::UInt64),
+        field("proto", DataType::Utf8),
+        field("client_ip", DataType::Utf8),
+        field("client_port", DataType::UInt16),
+        field("server_ip", DataType::Utf8),
+        field("server_port", DataType::UInt16),
+        field("first_ts", time()),
+        field("last_ts", time()),
+        field("duration", DataType::Duration(TimeUnit::Nanosecond)),
+    ];
+    for name in COUNTERS {
+        fields.push(field(name, DataType::UInt64));
+    }
+    fields.push(field("state", DataType::Utf8));
+    fields.push(field("client_guessed", DataType::Boolean));
+    fields.push(maybe("vlan"));
+    fields.push(maybe("tunnel"));
+    fields.push(maybe("community_id"));
+    Arc::new(Schema::new(fields))
+});
+
+const COUNTERS: [&str; 6] = [
+    "client_packets",
+    "server_packets",
+    "client_bytes",
+    "server_bytes",
+    "client_payload_bytes",
+    "server_payload_bytes",
+];
+
+fn counter(flow: &Flow, client: usize, which: usize) -> u64 {
+    let side = &flow.side[if which.is_multiple_of(2) { client } else { 1 - client }];
+    match which / 2 {
+        0 => side.packets,
+        1 => side.bytes,
+        _ => side.payload,
+    }
+}
+
+/// Rows of a flow table: all of them or a chosen few, in an order.
+#[derive(Clone)]
+pub struct Flows {
+    table: Arc<Table>,
+    /// `flow_id` → number in the table; `None` where they are the same.
+    ids: Option<Arc<Vec<u32>>>,
+    /// The rows shown, as `flow_id`s; `None`: all.
+    rows: Option<Arc<Vec<u32>>>,
+    seed: u16,
+}
+
+/// What rows can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Bytes of both directions.
+    Bytes,
+    /// Packets of both directions.
+    Packets,
+    /// Payload bytes of both directions.
+    Payload,
+    /// Number of a column.
+    Column(usize),
+}
+
+impl Order {
+    /// The order by a column's name, or by `bytes`, `packets`, `payload_bytes`.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "bytes" => Self::Bytes,
+            "packets" => Self::Packets,
+            "payload_bytes" => Self::Payload,
+            _ => Self::Column(SCHEMA.index_of(name).ok()?),
+        })
+    }
+}
+
+impl Flows {
+    /// All flows of a table, numbered in order of their first packets; `seed` is that of the Community ID.
+    pub fn new(table: Table, seed: u16) -> Self {
+        let order = table.order();
+        let plain = order.iter().enumerate().all(|(i, &n)| i as u32 == n);
+        Self { table: Arc::new(table), ids: (!plain).then(|| Arc::new(order)), rows: None, seed }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.as_ref().map_or(self.table.len() as usize, |r| r.len())
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Some of the rows.
+    #[must_use]
+    pub fn slice(&self, offset: usize, n: usize) -> Self {
+        let end = offset.saturating_add(n).min(self.len());
+        let rows = (offset.min(end)..end).map(|row| self.id(row)).collect();
+        Self { rows: Some(Arc::new(rows)), ..self.clone() }
+    }
+
+    /// The first `n` rows in an order; equal ones by `flow_id`.
+    #[must_use]
+    pub fn top(&self, order: Order, n: usize, descending: bool) -> Self {
+        let mut ids: Vec<u32> = (0..self.len()).map(|row| self.id(row)).collect();
+        let compare = |a: &u32, b: &u32| {
+            let by = self.compare(order, *a, *b);
+            (if descending { by.reverse() } else { by }).then(a.cmp(b))
+        };
+        if n < ids.len() {
+            ids.select_nth_unstable_by(n, compare);
+            ids.truncate(n);
+        }
+        ids.sort_unstable_by(compare);
+        Self { rows: Some(Arc::new(ids)), ..self.clone() }
+    }
+
+    /// A row's `flow_id` and flow.
+    pub fn row(&self, row: usize) -> (u32, &Flow) {
+        let id = self.id(row);
+        (id, self.flow(id))
+    }
+
+    /// The Community ID of a flow, with the seed of this table.
+    pub fn community_id(&self, flow: &Flow) -> Option<[u8; LEN]> {
+        community_id(flow, self.seed)
+    }
+
+    fn id(&self, row: usize) -> u32 {
+        self.rows.as_ref().map_or(row as u32, |rows| rows[row])
+    }
+
+    fn flow(&self, id: u32) -> &Flow {
+        self.table.flow(self.ids.as_ref().map_or(id, |ids| ids[id as usize]))
+    }
+
+    fn compare(&self, order: Order, a: u32, b: u32) -> std::cmp::Ordering {
+        let (x, y) = (self.flow(a), self.flow(b));
+        let ((cx, gx), (cy, gy)) = (client(x), client(y));
+        let port = |f: &Flow, c: usize| if c == 0 { f.key.lo_port } else { f.key.hi_port };
+        let addr = |f: &Flow, c: usize| (f.key.version, if c == 0 { f.key.lo } else { f.key.hi });
+        match order {
+            Order::Bytes => x.bytes().cmp(&y.bytes()),
+            Order::Packets => x.packets().cmp(&y.packets()),
+            Order::Payload => x.payload().cmp(&y.payload()),
+            Order::Column(c) => match c {
+                0 => a.cmp(&b),
+                1 => text::protocol(x.key.proto).cmp(text::protocol(y.key.proto)),
+                2 => addr(x, cx).cmp(&addr(y, cy)),
+                3 => port(x, cx).cmp(&port(y, cy)),
+                4 => addr(x, 1 - cx).cmp(&addr(y, 1 - cy)),
+                5 => port(x, 1 - cx).cmp(&port(y, 1 - cy)),
+                6 => x.first_ts.cmp(&y.first_ts),
+                7 => x.last_ts.cmp(&y.last_ts),
+                8 => duration(x).cmp(&duration(y)),
+                9..=14 => counter(x, cx, c - 9).cmp(&counter(y, cy, c - 9)),
+                15 => state::name(x).cmp(state::name(y)),
+                16 => gx.cmp(&gy),
+                17 => x.vlan.cmp(&y.vlan),
+                18 => x.tunnels.cmp(&y.tunnels),
+                _ => community_id(x, self.seed).cmp(&community_id(y, self.seed)),
+            },
+        }
+    }
+
+    /// The rows as record batches.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static {
+        let flows = self.clone();
+        (0..self.len().div_ceil(BATCH)).map(move |i| flows.batch(i * BATCH, BATCH))
+    }
+
+    /// Some rows as a record batch.
+    pub fn batch(&self, offset: usize, n: usize) -> Result<RecordBatch, ArrowError> {
+        let end = offset.saturating_add(n).min(self.len());
+        let ids: Vec<u32> = (offset.min(end)..end).map(|row| self.id(row)).collect();
+        let rows: Vec<(&Flow, usize, bool)> = ids
+            .iter()
+            .map(|&id| {
+                let flow = self.flow(id);
+                let (c, guessed) = client(flow);
+                (flow, c, guessed)
+            })
+            .collect();
+        let n = rows.len();
+        let mut proto = Text::with_capacity(n, 4);
+        let mut ips = [Text::with_capacity(n, 16), Text::with_capacity(n, 16)];
+        let mut states = Text::with_capacity(n, 8);
+        let mut vlan = Text::with_capacity(n, 0);
+        let mut tunnel = Text::with_capacity(n, 0);
+        let mut community = Text::with_capacity(n, LEN);
+        for &(flow, c, _) in &rows {
+            proto.push_str(text::protocol(flow.key.proto));
+            for (end, ip) in ips.iter_mut().enumerate() {
+                ip.push(|out| {
+                    text::address(out, &flow.key, (c == 1) == (end == 0));
+                    true
+                });
+            }
+            states.push_str(state::name(flow));
+            vlan.push(|out| text::vlan(out, flow.vlan));
+            tunnel.push(|out| text::tunnels(out, flow.tunnels));
+            community.push(|out| match community_id(flow, self.seed) {
+                Some(id) => {
+                    out.extend(id.iter().map(|&b| b as char));
+                    true
+                }
+                None => false,
+            });
+        }
+        let port = |server: bool| {
+            numbers::<UInt16Type>(rows.iter().map(move |&(f, c, _)| {
+                if (c == 1) == server {
+                    f.key.lo_port
+                } else {
+                    f.key.hi_port
+                }
+            }))
+        };
+        let time = |of: fn(&Flow) -> i64| -> ArrayRef {
+            let values = rows.iter().map(|&(f, ..)| of(f));
+            Arc::new(PrimitiveArray::<TimestampNanosecondType>::from_iter_values(values).with_timezone("UTC"))
+        };
+        let [client_ip, server_ip] = ips;
+        let mut columns = vec![
+            numbers::<UInt64Type>(ids.iter().map(|&id| u64::from(id))),
+            proto.finish()?,
+            client_ip.finish()?,
+            port(false),
+            server_ip.finish()?,
+            port(true),
+            time(|f| f.first_ts),
+            time(|f| f.last_ts),
+            numbers::<DurationNanosecondType>(rows.iter().map(|&(f, ..)| duration(f))),
+        ];
+        for which in 0..COUNTERS.len() {
+            columns.push(numbers::<UInt64Type>(rows.iter().map(|&(f, c, _)| counter(f, c, which))));
+        }
+        columns.push(states.finish()?);
+        columns.push(Arc::new(rows.iter().map(|&(_, _, guessed)| Some(guessed)).collect::<BooleanArray>()));
+        columns.push(vlan.finish()?);
+        columns.push(tunnel.finish()?);
+        columns.push(community.finish()?);
+        RecordBatch::try_new(SCHEMA.clone(), columns)
+    }
+
+    /// Writes the rows as an Arrow IPC file.
+    pub fn write_arrow<W: Write>(&self, out: W) -> Result<W, ArrowError> {
+        let mut writer = FileWriter::try_new(out, &SCHEMA)?;
+        self.encode(|batch| writer.write(&batch))?;
+        writer.finish()?;
+        writer.into_inner()
+    }
+
+    /// Makes the batches on two threads more than one and hands them over in order.
+    fn encode(&self, mut take: impl FnMut(RecordBatch) -> Result<(), ArrowError>) -> Result<(), ArrowError> {
+        let batches = self.len().div_ceil(BATCH);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        if batches < 2 || threads < 2 {
+            return self.batches().try_for_each(|batch| take(batch?));
+        }
+        std::thread::scope(|scope| {
+            // Each thread makes every n-th batch; a channel without room holds it back.
+            let made: Vec<_> = (0..threads)
+                .map(|t| {
+                    let (send, made) = std::sync::mpsc::sync_channel(1);
+                    scope.spawn(move || {
+                        for i in (t..batches).step_by(threads) {
+                            if send.send(self.batch(i * BATCH, BATCH)).is_err() {
+                                break; // nobody takes them any more
+                            }
+                        }
+                    });
+                    made
+                })
+                .collect();
+            (0..batches).try_for_each(|i| match made[i % threads].recv() {
+                Ok(batch) => take(batch?),
+                Err(gone) => Err(ArrowError::from(io::Error::other(gone))),
+            })
+        })
+    }
+}
+
+fn duration(flow: &Flow) -> i64 {
+    flow.last_ts.saturating_sub(flow.first_ts)
+}

@@ -1,0 +1,6 @@
+//! Flows as Arrow tables: the flow table that users see, and the ledger.
+
+pub mod column;
+pub mod flows;
+pub mod ledger;
+pub mod text;
