@@ -1,1 +1,67 @@
 //! Python bindings: conversion, the GIL, errors and signals; nothing is decided here.
+
+mod errors;
+mod flows;
+mod reports;
+mod scanner;
+mod trimmer;
+mod watch;
+
+use std::path::PathBuf;
+
+use flowkeep_core::flow::Rules;
+use flowkeep_core::packet::{Options, Seed};
+use flowkeep_io::dataset::Settings;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// The native core of flowkeep; see `_native.pyi`.
+#[pymodule]
+fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<scanner::Scanner>()?;
+    m.add_class::<trimmer::Trimmer>()?;
+    m.add_class::<flows::FlowTable>()?;
+    m.add_function(wrap_pyfunction!(probe, m)?)?;
+    m.add_function(wrap_pyfunction!(version, m)?)?;
+    Ok(())
+}
+
+/// The version of the core.
+#[pyfunction]
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// Reads the first packet of a capture.
+#[pyfunction]
+fn probe<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyDict>> {
+    let probe = py
+        .detach(|| flowkeep_io::probe::probe(&path))
+        .map_err(|error| errors::to_python(py, &path, error))?;
+    let dict = PyDict::new(py);
+    dict.set_item("format", probe.format)?;
+    dict.set_item("compression", probe.compression.map(|c| c.name()))?;
+    dict.set_item("size", probe.size.map_or(-1, |s| s as i64))?;
+    dict.set_item("first_ts", probe.first_ts)?;
+    Ok(dict)
+}
+
+/// How captures are read, from the arguments of both classes.
+fn settings(
+    jobs: usize,
+    outer: bool,
+    key_vlan: bool,
+    idle_ns: i64,
+    tcp_idle_ns: i64,
+    max_flows: u32,
+) -> Settings {
+    use std::collections::hash_map::RandomState;
+    use std::hash::BuildHasher;
+    let random = RandomState::new();
+    Settings {
+        options: Options { outer, key_vlan },
+        rules: Rules { idle_ns, tcp_idle_ns, max_flows },
+        jobs,
+        seed: Seed(random.hash_one(1), random.hash_one(2)),
+    }
+}

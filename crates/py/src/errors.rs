@@ -1,0 +1,58 @@
+//! The one map from errors of the core to those of Python.
+
+use std::io;
+use std::path::Path;
+
+use flowkeep_core::pipe::Stop;
+use flowkeep_io::dataset::Error;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
+use pyo3::prelude::*;
+
+/// The exception for an error met on this file.
+pub fn to_python(py: Python<'_>, path: &Path, error: Error) -> PyErr {
+    let name = path.display();
+    match error {
+        Error::Cancelled => PyKeyboardInterrupt::new_err(()),
+        Error::Input(Stop::NotACapture(why)) => named(py, "NotACaptureError", format!("{name}: {why}")),
+        Error::Input(Stop::Read { offset, error }) => {
+            let text = format!("reading at byte {offset} failed: {}", plain(&error));
+            os_error(&error, text, path)
+        }
+        Error::Input(stop) => named(py, "FlowkeepError", format!("{name}: {stop}")),
+        Error::Open(error) => os_error(&error, plain(&error), path),
+        Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => os_error(&error, plain(&error), path),
+        Error::Output(error) => {
+            named(py, "OutputError", format!("{name}: the result cannot be written: {}", plain(&error)))
+        }
+        Error::Usage(text) => named(py, "UsageError", text),
+    }
+}
+
+/// An exception class of `flowkeep.errors`.
+pub fn named(py: Python<'_>, class: &str, text: String) -> PyErr {
+    let made = py
+        .import("flowkeep.errors")
+        .and_then(|module| module.getattr(class))
+        .and_then(|class| class.call1((text,)));
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// The builtin that matches the number (`FileNotFoundError`, `PermissionError` …).
+fn os_error(error: &io::Error, text: String, path: &Path) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, text, path.to_path_buf())),
+        None => PyOSError::new_err(format!("{}: {text}", path.display())),
+    }
+}
+
+/// The operating system's words without the number that Rust adds.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}

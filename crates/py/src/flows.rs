@@ -1,0 +1,165 @@
+//! The flow table as a Python object.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use arrow_array::ffi::FFI_ArrowSchema;
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{RecordBatchIterator, RecordBatchReader};
+use flowkeep_core::flow::client::client;
+use flowkeep_io::table::flows::{Flows, Order, SCHEMA};
+use flowkeep_io::table::text;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict, PyList};
+
+use super::errors;
+
+/// The flows of a data set.
+#[pyclass(frozen, module = "flowkeep._native")]
+pub struct FlowTable(pub Flows);
+
+#[pymethods]
+impl FlowTable {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema; // a wish that may be left unheard, says the interface
+        let batches: Box<dyn RecordBatchReader + Send> =
+            Box::new(RecordBatchIterator::new(self.0.batches(), SCHEMA.clone()));
+        let stream = FFI_ArrowArrayStream::new(batches);
+        PyCapsule::new(py, stream, Some(c"arrow_array_stream".to_owned()))
+    }
+
+    #[allow(clippy::unused_self)]
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        let schema = FFI_ArrowSchema::try_from(SCHEMA.as_ref()).map_err(failed)?;
+        PyCapsule::new(py, schema, Some(c"arrow_schema".to_owned()))
+    }
+
+    #[getter]
+    #[allow(clippy::unused_self)]
+    fn columns(&self) -> Vec<String> {
+        SCHEMA.fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    #[pyo3(signature = (column, n, *, descending=true))]
+    fn top(&self, py: Python<'_>, column: &str, n: usize, descending: bool) -> PyResult<Self> {
+        let order = Order::by_name(column).ok_or_else(|| {
+            let names = self.columns().join(", ");
+            PyValueError::new_err(format!(
+                "there is no column {column:?}; there are {names}, and bytes, packets, payload_bytes"
+            ))
+        })?;
+        Ok(Self(py.detach(|| self.0.top(order, n, descending))))
+    }
+
+    fn slice(&self, offset: usize, n: usize) -> Self {
+        Self(self.0.slice(offset, n))
+    }
+
+    fn to_pylist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        let mut buffer = String::new();
+        for row in 0..self.0.len() {
+            list.append(self.row(py, row, &mut buffer)?)?;
+        }
+        Ok(list)
+    }
+
+    fn write_arrow(&self, py: Python<'_>, path: PathBuf) -> PyResult<u64> {
+        py.detach(|| {
+            let out: Box<dyn Write> = if path.as_os_str() == "-" {
+                Box::new(io::stdout())
+            } else {
+                Box::new(File::create(&path)?)
+            };
+            let counted = Counted { out: BufWriter::with_capacity(1 << 18, out), bytes: 0 };
+            let mut counted = self.0.write_arrow(counted).map_err(unwrap)?;
+            counted.out.flush()?;
+            Ok(counted.bytes)
+        })
+        .map_err(|error: io::Error| {
+            let error = flowkeep_io::dataset::Error::Output(error);
+            errors::to_python(py, &path, error)
+        })
+    }
+}
+
+impl FlowTable {
+    fn row<'py>(&self, py: Python<'py>, row: usize, text: &mut String) -> PyResult<Bound<'py, PyDict>> {
+        let (id, flow) = self.0.row(row);
+        let (c, guessed) = client(flow);
+        let (client, server) = (&flow.side[c], &flow.side[1 - c]);
+        let key = &flow.key;
+        let port = |hi: bool| if hi { key.hi_port } else { key.lo_port };
+        let dict = PyDict::new(py);
+        let address = |text: &mut String, hi: bool| {
+            text.clear();
+            text::address(text, key, hi);
+            text.clone()
+        };
+        dict.set_item("flow_id", id)?;
+        dict.set_item("proto", text::protocol(key.proto))?;
+        dict.set_item("client_ip", address(text, c == 1))?;
+        dict.set_item("client_port", port(c == 1))?;
+        dict.set_item("server_ip", address(text, c == 0))?;
+        dict.set_item("server_port", port(c == 0))?;
+        dict.set_item("first_ts", flow.first_ts)?;
+        dict.set_item("last_ts", flow.last_ts)?;
+        dict.set_item("duration", flow.last_ts.saturating_sub(flow.first_ts))?;
+        dict.set_item("client_packets", client.packets)?;
+        dict.set_item("server_packets", server.packets)?;
+        dict.set_item("client_bytes", client.bytes)?;
+        dict.set_item("server_bytes", server.bytes)?;
+        dict.set_item("client_payload_bytes", client.payload)?;
+        dict.set_item("server_payload_bytes", server.payload)?;
+        dict.set_item("state", flowkeep_core::flow::state::name(flow))?;
+        dict.set_item("client_guessed", guessed)?;
+        text.clear();
+        dict.set_item("vlan", text::vlan(text, flow.vlan).then_some(text.as_str()))?;
+        text.clear();
+        dict.set_item("tunnel", text::tunnels(text, flow.tunnels).then_some(text.as_str()))?;
+        let community = self.0.community_id(flow);
+        let community = community.as_ref().and_then(|id| std::str::from_utf8(id).ok());
+        dict.set_item("community_id", community)?;
+        Ok(dict)
+    }
+}
+
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(buf)?;
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// The operating system's error inside one of Arrow's, so that a full disk stays one.
+fn unwrap(error: arrow_schema::ArrowError) -> io::Error {
+    match error {
+        arrow_schema::ArrowError::IoError(_, error) => error,
+        error => io::Error::other(error),
+    }
+}
+
+fn failed(error: arrow_schema::ArrowError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}

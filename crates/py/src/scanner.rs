@@ -1,0 +1,75 @@
+//! `Scanner`: lists flows.
+
+use std::path::PathBuf;
+
+use flowkeep_io::dataset::Scan;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use super::flows::FlowTable;
+use super::{reports, settings, watch};
+
+/// Reads captures one after another and keeps one flow table over all of them.
+#[pyclass(module = "flowkeep._native")]
+pub struct Scanner(Scan);
+
+#[pymethods]
+impl Scanner {
+    #[new]
+    #[pyo3(signature = (
+        *, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
+        max_flows=16_777_216, flows=true, what_if=Vec::new()
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        jobs: usize,
+        outer: bool,
+        key_vlan: bool,
+        idle_ns: i64,
+        tcp_idle_ns: i64,
+        max_flows: u32,
+        flows: bool,
+        what_if: Vec<u64>,
+    ) -> Self {
+        let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows);
+        Self(Scan::new(settings, flows, what_if))
+    }
+
+    #[pyo3(signature = (path, *, ledger=None, progress=None))]
+    fn file<'py>(
+        &mut self,
+        py: Python<'py>,
+        path: PathBuf,
+        ledger: Option<PathBuf>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let scan = &mut self.0;
+        let report = watch::run(py, &path, progress.as_ref(), |control| {
+            scan.file(&path, ledger.as_deref(), control)
+        })?;
+        reports::file(py, &path, &report)
+    }
+
+    fn what_if<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for left in self.0.what_if() {
+            let dict = PyDict::new(py);
+            dict.set_item("cutoff", left.cutoff)?;
+            dict.set_item("kept_packets", left.packets)?;
+            dict.set_item("kept_bytes", left.bytes)?;
+            dict.set_item("flows_cut", left.flows_cut)?;
+            list.append(dict)?;
+        }
+        Ok(list)
+    }
+
+    fn histogram(&self) -> Vec<(u64, u64, u64)> {
+        self.0.histogram()
+    }
+
+    #[pyo3(signature = (*, community_seed=0))]
+    fn flows(&mut self, py: Python<'_>, community_seed: u16) -> FlowTable {
+        let scan = &mut self.0;
+        FlowTable(py.detach(|| scan.take_flows(community_seed)))
+    }
+}
