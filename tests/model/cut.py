@@ -1,0 +1,83 @@
+"""What is kept of each flow: the reference reading of the cut rule.
+
+A packet is kept if its flow's running total up to and including it (kept or cut, everything
+counts) is at most the cutoff. Past it SYN, FIN and RST are kept (``control="keep"``), so is what
+lies in the last ``tail`` bytes; the rest is cut, kept as headers, or every K-th packet of the
+flow is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.wire import Record
+
+from .flow import Flow, Step, Tracker, steps
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The options of ``flowkeep trim``."""
+
+    cutoff: int
+    count: Literal["frame", "wire", "payload"] = "frame"
+    per_direction: bool = False
+    control: Literal["keep", "drop"] = "keep"
+    rest: Literal["cut", "headers", "sample"] = "cut"
+    sample: int = 0
+    tail: int = 0
+
+    def size(self, p: Step) -> int:
+        """What a packet counts."""
+        return {"frame": p.caplen, "wire": p.wirelen, "payload": p.facts.payload}[self.count]
+
+
+def trim(
+    records: Sequence[Record],
+    policy: Policy,
+    *,
+    outer: bool = False,
+    key_vlan: bool = False,
+    idle_ns: int = 60_000_000_000,
+) -> list[int | None]:
+    """For each packet the number of its bytes that are kept, None if it is cut."""
+    shares: dict[int, list[tuple[Flow, Step]]] = {}
+
+    def note(flow: Flow, p: Step) -> None:
+        shares.setdefault(id(flow), []).append((flow, p))
+
+    tracker = Tracker(idle_ns=idle_ns, key_vlan=key_vlan, counted=note)
+    packets = steps(records, outer=outer)
+    for p in packets:
+        tracker.feed(p)
+    tracker.finish()  # and keeps the flows, whose ids must stay theirs
+    kept: list[int | None] = [p.caplen for p in packets]
+    for share in shares.values():
+        for p, fate in _fates(share, policy):
+            kept[p.number] = fate
+    return kept
+
+
+def _fates(share: list[tuple[Flow, Step]], policy: Policy) -> list[tuple[Step, int | None]]:
+    """The fate of each packet of one flow, in the order in which they were counted."""
+    fates: list[tuple[Step, int | None]] = []
+    for nth, (flow, p) in enumerate(share, start=1):
+        peers = [q for _, q in share]
+        if policy.per_direction:
+            peers = [q for q in peers if q.sender(flow) == p.sender(flow)]
+        total = sum(policy.size(q) for q in peers)
+        running = sum(policy.size(q) for q in peers[: peers.index(p) + 1])
+        control = policy.control == "keep" and bool(set("SFR") & set(p.facts.flags))
+        in_tail = policy.tail > 0 and total - (running - policy.size(p)) <= policy.tail
+        if running <= policy.cutoff or control or in_tail:
+            fate: int | None = p.caplen
+        elif policy.rest == "headers":
+            fate = min(p.facts.header_len, p.caplen)
+        elif policy.rest == "sample" and nth % policy.sample == 0:
+            fate = p.caplen
+        else:
+            fate = None
+        fates.append((p, fate))
+    return fates
