@@ -1,32 +1,22 @@
 //! Packet headers: from the bytes of one packet to its flow key.
+//!
+//! One [`Facts`] a packet, offsets and numbers only. No header is believed beyond the bytes that are
+//! there, no chain of headers is longer than a bound, and no input panics.
 
-/// Addresses, ports and protocol of a flow, the two ends in canonical order.
-///
-/// The end with the smaller (address, port) is `lo`. IPv4 addresses stand in the
-/// first four bytes, the rest is zero; `version` tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    /// Address of the lower end, network byte order.
-    pub lo: [u8; 16],
-    /// Address of the higher end.
-    pub hi: [u8; 16],
-    /// Port of the lower end, 0 where the protocol has none.
-    pub lo_port: u16,
-    /// Port of the higher end.
-    pub hi_port: u16,
-    /// Outer and inner VLAN id + 1 when VLANs are part of the key, else 0.
-    pub vlan: [u16; 2],
-    /// IP protocol number.
-    pub proto: u8,
-    /// 4 or 6; 0 in a key that belongs to no flow. [`Key::ORPHAN`] is or-ed in for
-    /// fragments that never met the first fragment of their datagram.
-    pub version: u8,
-}
+mod internet;
+mod key;
+mod link;
+mod reader;
+mod transport;
+mod tunnel;
+mod wlan;
 
-impl Key {
-    /// Mark in `version` of the flows made of fragments without a first fragment.
-    pub const ORPHAN: u8 = 0x80;
-}
+#[cfg(test)]
+mod packet_tests;
+
+pub use key::{FragKey, Key, Seed};
+pub use link::is_known_link;
+pub use reader::{fragment_key, read};
 
 /// What a packet is to the flow table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -230,71 +220,3 @@ pub mod anomaly {
         (CAPLEN_OVER_WIRELEN, "caplen-over-wirelen"),
     ];
 }
-
-// STUB-BEGIN
-/// stub
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seed(pub u64, pub u64);
-impl Key {
-    /// stub
-    pub fn hash(&self, seed: Seed) -> u64 {
-        let mut h = seed.0 ^ 0x9e37_79b9_7f4a_7c15;
-        for c in self.lo.chunks(8).chain(self.hi.chunks(8)) {
-            let w = u64::from_le_bytes(c.try_into().unwrap_or_default());
-            let m = u128::from(h ^ w) * 0xd6e8_feb8_6659_fd93_u128;
-            h = (m >> 64) as u64 ^ m as u64;
-        }
-        let w = u64::from(self.lo_port)
-            | u64::from(self.hi_port) << 16
-            | u64::from(self.proto) << 32
-            | u64::from(self.version) << 40
-            | u64::from(self.vlan[0]) << 48;
-        let m = u128::from(h ^ w) * 0xd6e8_feb8_6659_fd93_u128;
-        (m >> 64) as u64 ^ m as u64
-    }
-}
-/// stub
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FragKey {
-    /// stub
-    pub src: [u8; 16],
-    /// stub
-    pub dst: [u8; 16],
-    /// stub
-    pub proto: u8,
-    /// stub
-    pub version: u8,
-    /// stub
-    pub id: u32,
-}
-/// stub
-pub fn is_known_link(n: u16) -> bool { n == 1 }
-/// stub
-pub fn read(_link: u16, d: &[u8], _wirelen: u32, _o: &Options) -> Facts {
-    let mut f = Facts::default();
-    if d.len() < 54 || d[12] != 8 || d[13] != 0 { f.reason = NoFlow::NotIp; return f; }
-    let ip = &d[14..];
-    let l4 = usize::from(ip[0] & 15) * 4;
-    let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
-    let proto = ip[9];
-    let t = &ip[l4..];
-    let (sp, dp) = (u16::from_be_bytes([t[0], t[1]]), u16::from_be_bytes([t[2], t[3]]));
-    let (src, dst) = (&ip[12..16], &ip[16..20]);
-    let swap = (dst, dp) < (src, sp);
-    let (lo, hi, lp, hp) = if swap { (dst, src, dp, sp) } else { (src, dst, sp, dp) };
-    f.key.lo[..4].copy_from_slice(lo);
-    f.key.hi[..4].copy_from_slice(hi);
-    f.key.lo_port = lp; f.key.hi_port = hp; f.key.proto = proto; f.key.version = 4;
-    f.dir = swap as u8;
-    f.class = Class::Flow;
-    let h = if proto == 6 { usize::from(t[12] >> 4) * 4 } else { 8 };
-    f.payload = total.saturating_sub(l4 + h) as u32;
-    f.header_len = (14 + l4 + h).min(d.len()) as u32;
-    if proto == 6 { f.tcp_flags = t[13]; f.seq = u32::from_be_bytes([t[4], t[5], t[6], t[7]]); f.ack = u32::from_be_bytes([t[8], t[9], t[10], t[11]]); f.window = u16::from_be_bytes([t[14], t[15]]); f.wscale = NO_WSCALE; }
-    f
-}
-/// stub
-pub fn fragment_key(_link: u16, _data: &[u8], _wirelen: u32, _o: &Options) -> Option<FragKey> {
-    None
-}
-// STUB-END

@@ -1,7 +1,7 @@
 //! A piece of a capture on its way through the stages.
 
 use crate::packet::{self, Class, Facts, FragKey, Options, Seed};
-use crate::record::Record;
+use crate::record::{Record, Shape};
 
 use super::stats::Stats;
 use crate::cut::Fate;
@@ -13,6 +13,8 @@ pub struct Chunk {
     pub number: u64,
     /// Format of the capture.
     pub format: &'static str,
+    /// How its records are built.
+    pub shape: Shape,
     /// Offset of `bytes[0]` in the (decompressed) capture.
     pub base: u64,
     /// Bytes of the capture; whole records and blocks stand in `from..to`.

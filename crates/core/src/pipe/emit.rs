@@ -69,7 +69,7 @@ impl<W: Write + Send> Writer<W> {
                     let keep = chunk.facts[i].header_len;
                     self.buffer.clear();
                     let bytes = &chunk.bytes[record.start as usize..end(record)];
-                    if shorten((), bytes, record, keep, &mut self.buffer) {
+                    if shorten(chunk.shape, bytes, record, keep, &mut self.buffer) {
                         self.out.write_all(&chunk.bytes[start..record.start as usize])?;
                         self.out.write_all(&self.buffer)?;
                         start = end(record);

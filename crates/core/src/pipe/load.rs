@@ -79,6 +79,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         c.format = self.walker.format();
+        c.shape = self.walker.shape();
         match positions.file {
             Some((file, size)) => self.walk_at(c, file, size, positions.chunk),
             None => self.walk_stream(c, positions.chunk),

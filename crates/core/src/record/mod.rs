@@ -1,10 +1,40 @@
 //! Capture records: where each packet stands in the bytes of a capture.
 //!
-//! A walker is fed consecutive pieces of a capture and appends one
+//! A [`Walker`] is fed consecutive pieces of a capture and appends one
 //! [`Record`] per packet. It never copies packet bytes, and what is no packet
 //! (section headers, interface descriptions, comments, statistics …) it leaves
 //! alone: a writer that copies everything but the records it was told to cut
 //! keeps all of that by itself.
+//!
+//! ```
+//! use flowkeep_core::record::Walker;
+//!
+//! // A little-endian pcap file with link type 1 and one packet of two bytes.
+//! let mut capture = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+//! capture.extend([0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 60, 0, 0, 0, 0xab, 0xcd]);
+//!
+//! let mut walker = Walker::open(&capture).unwrap();
+//! let (head, mut records) = (walker.header_len(), Vec::new());
+//! let walked = walker.walk(&capture[head..], head as u64, true, usize::MAX, &mut records);
+//! assert_eq!((walked.damage, records.len(), records[0].caplen, records[0].wirelen), (None, 1, 2, 60));
+//! ```
+
+mod bytes;
+pub mod linktype;
+mod pcap;
+mod pcapng;
+mod shorten;
+mod time;
+mod walker;
+
+pub use bytes::ByteOrder;
+pub use pcap::Lengths;
+pub use shorten::{shorten, Shape};
+pub use time::TsResol;
+pub use walker::{Interface, Walked, Walker, MAX_INTERFACES};
+
+#[cfg(test)]
+mod record_tests;
 
 /// One packet record inside a buffer that holds a piece of a capture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,65 +57,3 @@ pub struct Record {
     /// (Simple Packet Blocks) carry the time of the packet before them, or 0.
     pub ts: i64,
 }
-
-// STUB-BEGIN
-use crate::error::*;
-/// stub
-#[derive(Clone, Debug)]
-pub struct Walker { link: u16 }
-/// stub
-#[derive(Clone, Debug)]
-pub struct Interface { 
-/// stub
-pub link: u16,
-/// stub
-pub snaplen: u32,
-/// stub
-pub name: Option<String> }
-/// stub
-pub mod linktype { /// stub
- pub fn name(n: u16) -> std::borrow::Cow<'static, str> { format!("LINKTYPE_{n}").into() } }
-/// stub
-pub struct Walked {
-    /// stub
-    pub consumed: usize,
-    /// stub
-    pub need: usize,
-    /// stub
-    pub damage: Option<Damage>,
-}
-impl Walker {
-    /// stub
-    pub fn open(p: &[u8]) -> Result<Self, NotACapture> {
-        if p.len() < 24 { return Err(NotACapture::ShortHeader { needed: 24, found: p.len() }); }
-        Ok(Self { link: p[20] as u16 })
-    }
-    /// stub
-    pub fn header_len(&self) -> usize { 24 }
-    /// stub
-    pub fn format(&self) -> &'static str { "pcap" }
-    /// stub
-    pub fn sections(&self) -> u32 { 1 }
-    /// stub
-    pub fn interfaces(&self) -> &[Interface] { &[] }
-    /// stub
-    pub fn walk(&mut self, b: &[u8], base: u64, eof: bool, _m: usize, out: &mut Vec<Record>) -> Walked {
-        let mut at = 0;
-        let w = |i: usize| u32::from_le_bytes([b[i], b[i+1], b[i+2], b[i+3]]);
-        loop {
-            let left = b.len() - at;
-            let need = if left < 16 { 16 } else { 16 + w(at + 8) as usize };
-            if left < need {
-                let damage = (eof && left > 0).then(|| Damage { offset: base + at as u64, kind: DamageKind::Truncated, detail: String::new() });
-                return Walked { consumed: at, need: if left == 0 { 0 } else { need }, damage };
-            }
-            out.push(Record { start: at as u32, len: need as u32, data: at as u32 + 16, caplen: w(at + 8), wirelen: w(at + 12), iface: 0, link: self.link, ts: i64::from(w(at)) * 1_000_000_000 + i64::from(w(at + 4)) * 1000 });
-            at += need;
-        }
-    }
-}
-/// stub
-pub fn shorten(_f: (), _bytes: &[u8], _r: &Record, _keep: u32, _o: &mut Vec<u8>) -> bool {
-    false
-}
-// STUB-END
