@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from flowkeep.demo.capture import write_demo
+
 from tests import model, wire
 
 SIZE = 8_000_000

@@ -62,9 +62,7 @@ SUMS = ("ip", "tcp", "udp", "sctp", "icmp", "icmpv6")
 def test_tshark_finds_every_sample_well_formed(tmp_path: Path) -> None:
     frames = sample_frames()
     kinds = [Interface(kind) for kind, _ in frames.values()]
-    packets = [
-        Packet(wire.START_NS + i, data, iface=i) for i, (_, data) in enumerate(frames.values())
-    ]
+    packets = [Packet(wire.START_NS + i, data, iface=i) for i, (_, data) in enumerate(frames.values())]
     capture = tmp_path / "samples.pcapng"
     capture.write_bytes(wire.pcapng(packets, interfaces=kinds))
     rows = tshark(

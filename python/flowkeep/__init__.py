@@ -1,0 +1,54 @@
+"""flowkeep keeps the start of every conversation.
+
+::
+
+    import flowkeep as fk
+
+    ds = fk.open("captures/")                      # files, folders, globs: one data set
+    flows = ds.flows()                             # .to_polars(), .to_pandas(), Arrow C stream
+    report = ds.trim("100kB", output="trimmed/")   # or in_place=True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cut import CutPolicy as CutPolicy
+    from .dataset import Dataset as Dataset
+    from .dataset import open as open
+    from .errors import FlowkeepError as FlowkeepError
+    from .flow import Flows as Flows
+    from .flow import ReadOptions as ReadOptions
+    from .ops.info import InfoReport as InfoReport
+    from .ops.trim import TrimReport as TrimReport
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "CutPolicy": "cut",
+    "Dataset": "dataset",
+    "FlowkeepError": "errors",
+    "Flows": "flow",
+    "InfoReport": "ops.info",
+    "ReadOptions": "flow",
+    "TrimReport": "ops.trim",
+    "open": "dataset",
+}
+
+__all__ = [
+    "CutPolicy", "Dataset", "FlowkeepError", "Flows", "InfoReport", "ReadOptions", "TrimReport",
+    "__version__", "open",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used, so that `flowkeep --version` need not wait for the native core.
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

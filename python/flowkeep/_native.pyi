@@ -33,7 +33,6 @@ class WhatIf(TypedDict):
     cutoff: int  # bytes of a flow
     kept_packets: int
     kept_bytes: int  # captured frame bytes, as in ``bytes``
-    kept_file_bytes: int  # bytes of the (decompressed) capture file
     flows_cut: int  # flows that would lose at least one packet
 
 class FileScan(TypedDict):
@@ -61,6 +60,8 @@ class FileScan(TypedDict):
     damage: DamageInfo | None
     ledger: Literal["none", "used", "misfit"]  # "misfit": there is one, but not of this file
     ledger_note: str | None  # why it does not fit
+    original_packets: int | None  # with ledger "used": of the file before it was trimmed
+    original_bytes: int | None
 
 @final
 class FlowTable:
@@ -99,9 +100,7 @@ class Scanner:
         flows: bool = True,
         what_if: Sequence[int] = (),
     ) -> None: ...
-    def file(
-        self, path: str, *, ledger: str | None = None, progress: Progress | None = None
-    ) -> FileScan:
+    def file(self, path: str, *, ledger: str | None = None, progress: Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
     def what_if(self) -> list[WhatIf]:
         """What each cutoff asked for would leave of all files read so far."""
@@ -109,7 +108,7 @@ class Scanner:
         """Flows by size, as (upper bound in bytes, flows, bytes); bounds are powers of ten
         from 100 bytes, the last one covers the rest."""
     def flows(self, *, community_seed: int = 0) -> FlowTable:
-        """The flows of everything read so far."""
+        """The flows of everything read so far. The data set is over then: it begins anew."""
 
 class FileTrim(FileScan):
     """What was done to one capture. packets = kept + cut + dropped, bytes likewise."""
@@ -143,6 +142,7 @@ class Trimmer:
         sample: int = 0,  # rest="sample": every sample-th packet is kept whole
         tail: int = 0,  # keep the last bytes of each flow, too; needs measure() first
         compat: Literal["trimpcap"] | None = None,
+        ledger: bool = False,  # files will get ledgers
         jobs: int = 0,
         outer: bool = False,
         key_vlan: bool = False,
@@ -161,12 +161,14 @@ class Trimmer:
         ledger_out: str | None = None,
         compression: Literal["same", "none", "gzip", "zstd", "lz4", "xz"] = "same",
         digest: bool = False,
+        last: bool = True,  # no file follows: fragments that still wait wait in vain
+        policy: str = "",  # the policy as JSON, for the ledger
         progress: Progress | None = None,
     ) -> FileTrim:
         """Cut one capture. ``out`` is the path to write ("-" is stdout), None in a dry run.
         The caller makes the path safe (hidden name) and renames; nothing is fsynced here."""
     def flows(self, *, community_seed: int = 0) -> FlowTable:
-        """The true flows of everything read so far."""
+        """The true flows of everything read so far. The data set is over then."""
 
 def probe(path: str) -> Probe:
     """Read the first packet of a capture.

@@ -42,9 +42,7 @@ def snap(body: bytes, *, ethertype: int | None = None) -> bytes:
     return _SNAP + struct.pack(">H", announced(body, ethertype, "ethertype")) + body
 
 
-def vlan(
-    body: bytes, vid: int, *, pcp: int = 0, tpid: int = 0x8100, ethertype: int | None = None
-) -> Layer:
+def vlan(body: bytes, vid: int, *, pcp: int = 0, tpid: int = 0x8100, ethertype: int | None = None) -> Layer:
     """An IEEE 802.1Q tag; nest two with ``tpid=0x88A8`` on the outer for QinQ."""
     inner = announced(body, ethertype, "ethertype")
     return Layer(struct.pack(">HH", pcp << 13 | vid, inner) + body, ethertype=tpid)
@@ -53,8 +51,7 @@ def vlan(
 def mpls(body: bytes, *labels: int, ttl: int = 64) -> Layer:
     """A stack of MPLS labels (RFC 3032), the first one outermost."""
     stack = b"".join(
-        struct.pack(">I", label << 12 | (i == len(labels) - 1) << 8 | ttl)
-        for i, label in enumerate(labels)
+        struct.pack(">I", label << 12 | (i == len(labels) - 1) << 8 | ttl) for i, label in enumerate(labels)
     )
     return Layer(stack + body, ethertype=0x8847, proto=137, ppp=0x0281)
 
@@ -62,9 +59,7 @@ def mpls(body: bytes, *labels: int, ttl: int = 64) -> Layer:
 def ppp(body: bytes, *, protocol: int | None = None, hdlc: bool = False) -> Layer:
     """A PPP frame (RFC 1661), with address and control field if ``hdlc`` (RFC 1662)."""
     head = b"\xff\x03" if hdlc else b""
-    return Layer(
-        head + struct.pack(">H", announced(body, protocol, "ppp")) + body, ethertype=0x880B
-    )
+    return Layer(head + struct.pack(">H", announced(body, protocol, "ppp")) + body, ethertype=0x880B)
 
 
 def pppoe(body: bytes, session: int = 1) -> Layer:
@@ -107,9 +102,7 @@ def sll(body: bytes, *, direction: int = 0, ethertype: int | None = None) -> Lay
     return Layer(head + struct.pack(">HH", 0, kind) + body)
 
 
-def sll2(
-    body: bytes, *, ifindex: int = 2, direction: int = 0, ethertype: int | None = None
-) -> Layer:
+def sll2(body: bytes, *, ifindex: int = 2, direction: int = 0, ethertype: int | None = None) -> Layer:
     """Linux cooked capture version 2 (link type 276)."""
     kind = announced(body, ethertype, "ethertype")
     head = struct.pack(">HHIHBB", kind, 0, ifindex, 1, direction, 6)

@@ -31,9 +31,7 @@ def ip4(
     options = options.ljust(-len(options) % 4 + len(options), b"\0")
     length = 20 + len(options) + len(body) if total is None else total
     flags = df << 14 | more << 13 | offset // 8
-    head = struct.pack(
-        ">BBHHHBBH", 0x45 + len(options) // 4, tos, length, ident, flags, ttl, number, 0
-    )
+    head = struct.pack(">BBHHHBBH", 0x45 + len(options) // 4, tos, length, ident, flags, ttl, number, 0)
     head += addr(src) + addr(dst) + options
     head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
     return Layer(head + body, ethertype=0x0800, proto=4, ppp=0x0021)
@@ -114,9 +112,7 @@ def ip6_fragments(
     for at in range(0, len(whole), size):
         more = at + size < len(whole)
         fragment = (FRAGMENT, struct.pack(">BBHI", 0, 0, at | more, ident))
-        pieces.append(
-            ip6(src, dst, whole[at : at + size], proto=number, headers=(*headers, fragment))
-        )
+        pieces.append(ip6(src, dst, whole[at : at + size], proto=number, headers=(*headers, fragment)))
     return pieces
 
 

@@ -106,9 +106,7 @@ class TcpConversation(Conversation):
         self.next = {"c": isn[0], "s": isn[1]}
         self.window = window
 
-    def send(
-        self, side: Side, payload: bytes = b"", flags: str = "A", options: bytes = b""
-    ) -> None:
+    def send(self, side: Side, payload: bytes = b"", flags: str = "A", options: bytes = b"") -> None:
         """Send a segment at the side's next sequence number, and move it on."""
         peer: Side = "s" if side == "c" else "c"
         ack = self.next[peer] if "A" in flags else 0
@@ -192,9 +190,7 @@ def udp_dialogue(
     link: Wrap | None = None,
 ) -> list[Packet]:
     """One UDP datagram a script line."""
-    talk = Conversation(
-        client, server, start_ns=start_ns, step_ns=step_ns, iface=iface, wrap=wrap, link=link
-    )
+    talk = Conversation(client, server, start_ns=start_ns, step_ns=step_ns, iface=iface, wrap=wrap, link=link)
     for side, data in script:
         talk.put(side, transport.udp(*talk.ports(side), data))
     return talk.packets

@@ -25,9 +25,7 @@ def gre(
     """GRE (RFC 2784, 2890) around anything with an EtherType, an Ethernet frame included."""
     flags = csum << 15 | (key is not None) << 13 | (seq is not None) << 12
     head = struct.pack(">HH", flags, announced(body, protocol, "ethertype"))
-    tail = (b"" if key is None else struct.pack(">I", key)) + (
-        b"" if seq is None else struct.pack(">I", seq)
-    )
+    tail = (b"" if key is None else struct.pack(">I", key)) + (b"" if seq is None else struct.pack(">I", seq))
     if csum:
         value = checksum(head + bytes(4) + tail + body)
         tail = struct.pack(">HH", value, 0) + tail

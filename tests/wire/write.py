@@ -91,9 +91,7 @@ def interface_block(order: Order, interface: Interface) -> bytes:
         options += option(order, 9, bytes([interface.resolution]))
     if interface.offset is not None:
         options += option(order, 14, struct.pack(order + "q", interface.offset))
-    return block(
-        order, 1, struct.pack(order + "HHI", interface.link, 0, interface.snaplen), options
-    )
+    return block(order, 1, struct.pack(order + "HHI", interface.link, 0, interface.snaplen), options)
 
 
 def names_block(order: Order, names: Sequence[tuple[str, bytes]]) -> bytes:
@@ -122,9 +120,7 @@ def custom_block(order: Order, data: bytes, *, pen: int = 32473) -> bytes:
     return block(order, 0xBAD, struct.pack(order + "I", pen) + data)
 
 
-def enhanced_packet(
-    order: Order, packet: Packet, ticks: int, *, comment: str | None = None
-) -> bytes:
+def enhanced_packet(order: Order, packet: Packet, ticks: int, *, comment: str | None = None) -> bytes:
     """An Enhanced Packet Block."""
     head = struct.pack(
         order + "IIIII",

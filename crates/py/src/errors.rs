@@ -20,7 +20,9 @@ pub fn to_python(py: Python<'_>, path: &Path, error: Error) -> PyErr {
         }
         Error::Input(stop) => named(py, "FlowkeepError", format!("{name}: {stop}")),
         Error::Open(error) => os_error(&error, plain(&error), path),
-        Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => os_error(&error, plain(&error), path),
+        Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            os_error(&error, plain(&error), path)
+        }
         Error::Output(error) => {
             named(py, "OutputError", format!("{name}: the result cannot be written: {}", plain(&error)))
         }

@@ -77,11 +77,8 @@ impl FlowTable {
 
     fn write_arrow(&self, py: Python<'_>, path: PathBuf) -> PyResult<u64> {
         py.detach(|| {
-            let out: Box<dyn Write> = if path.as_os_str() == "-" {
-                Box::new(io::stdout())
-            } else {
-                Box::new(File::create(&path)?)
-            };
+            let out: Box<dyn Write> =
+                if path.as_os_str() == "-" { Box::new(io::stdout()) } else { Box::new(File::create(&path)?) };
             let counted = Counted { out: BufWriter::with_capacity(1 << 18, out), bytes: 0 };
             let mut counted = self.0.write_arrow(counted).map_err(unwrap)?;
             counted.out.flush()?;

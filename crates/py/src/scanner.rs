@@ -44,9 +44,8 @@ impl Scanner {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let scan = &mut self.0;
-        let report = watch::run(py, &path, progress.as_ref(), |control| {
-            scan.file(&path, ledger.as_deref(), control)
-        })?;
+        let report =
+            watch::run(py, &path, progress.as_ref(), |control| scan.file(&path, ledger.as_deref(), control))?;
         reports::file(py, &path, &report)
     }
 

@@ -117,8 +117,7 @@ impl Trimmer {
             policy,
         };
         let trim = &mut self.0;
-        let report =
-            watch::run(py, &path, progress.as_ref(), |control| trim.file(&path, &wanted, control))?;
+        let report = watch::run(py, &path, progress.as_ref(), |control| trim.file(&path, &wanted, control))?;
         reports::trim(py, &path, &report)
     }
 

@@ -31,7 +31,12 @@ impl Scan {
     }
 
     /// Reads one capture; `-` is standard input.
-    pub fn file(&mut self, path: &Path, beside: Option<&Path>, control: &Control) -> Result<FileReport, Error> {
+    pub fn file(
+        &mut self,
+        path: &Path,
+        beside: Option<&Path>,
+        control: &Control,
+    ) -> Result<FileReport, Error> {
         let mut source = Source::open(path).map_err(Error::Open)?;
         let (ledger, rows) = match beside {
             Some(beside) => fitting(path, beside, control)?,
@@ -40,8 +45,7 @@ impl Scan {
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
         let start = self.state.tracker.packets();
         let mut look = Look;
-        let decide: &mut dyn Decide =
-            if rows.is_some() || !self.flows { &mut look } else { &mut self.state };
+        let decide: &mut dyn Decide = if rows.is_some() || !self.flows { &mut look } else { &mut self.state };
         let passes = Passes { decide, emit: None };
         let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         let tracker = &mut self.state.tracker;

@@ -61,7 +61,12 @@ impl Trim {
     }
 
     /// Cuts one capture.
-    pub fn file(&mut self, path: &Path, wanted: &TrimOptions<'_>, control: &Control) -> Result<TrimReport, Error> {
+    pub fn file(
+        &mut self,
+        path: &Path,
+        wanted: &TrimOptions<'_>,
+        control: &Control,
+    ) -> Result<TrimReport, Error> {
         if let Some(mut scan) = self.measure.take() {
             scan.finish();
             self.state.cutter.set_totals(scan.tracker.table());

@@ -1,0 +1,67 @@
+"""Options and arguments that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import UsageError
+from ..flow import ReadOptions
+from ..units import parse_seconds, parse_size
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Unit(click.ParamType[int]):
+    """A number with a unit."""
+
+    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else self._parse(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+SIZE = _Unit("size", parse_size)
+SECONDS = _Unit("seconds", parse_seconds)
+
+paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+
+_READ = [
+    click.option("--idle", type=SECONDS, default="60", show_default=True, metavar="SECONDS",
+                 help="Silence that ends a flow that is not TCP; 0: never."),
+    click.option("--tcp-idle", type=SECONDS, default="0", show_default=True, metavar="SECONDS",
+                 help="The same for TCP; 0: never."),
+    click.option("--outer", is_flag=True, help="Do not look into tunnels."),
+    click.option("--key", type=click.Choice(["plain", "vlan"]), default="plain", show_default=True,
+                 help="vlan: the same addresses in two VLANs are two flows."),
+    click.option("--max-flows", type=click.IntRange(1, (1 << 32) - 1), default=1 << 24, show_default=True,
+                 metavar="N", help="Flows that are tracked; packets of more are kept and counted."),
+    click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=0, metavar="N",
+                 help="Threads; 0: one per core."),
+    click.option("--quiet", is_flag=True, help="No progress."),
+]  # fmt: skip
+
+
+def reading(command: F) -> F:
+    """Add the options that say how captures are read; they arrive as keywords, see :func:`read_options`."""
+    for option in reversed(_READ):
+        command = option(command)
+    return command
+
+
+def read_options(given: dict[str, Any]) -> ReadOptions:
+    """The :class:`ReadOptions` of a command's keywords."""
+    return ReadOptions(
+        idle_ns=given["idle"],
+        tcp_idle_ns=given["tcp_idle"],
+        outer=given["outer"],
+        key_vlan=given["key"] == "vlan",
+        max_flows=given["max_flows"],
+        jobs=given["jobs"],
+    )

@@ -1,0 +1,120 @@
+"""``flowkeep trim``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..cut import CutPolicy
+from ..errors import UsageError
+from ..ops.trim import TrimPlan, TrimReport
+from ..ops.trim import trim as trim_captures
+from ..paths import find
+from ..sink.atomic import Part
+from ..text import safe
+from . import notes
+from .options import SIZE, paths, read_options, reading
+from .progress import ProgressBar
+
+
+@click.command()
+@click.argument("cutoff", type=SIZE)
+@paths
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    help="Folder for the results, the tree below the given folders is kept; - is standard output.",
+)
+@click.option("--in-place", is_flag=True, help="Replace the captures; each gets a ledger of what was cut.")
+@click.option("--dry-run", is_flag=True, help="Decide about every packet, write nothing.")
+@click.option("--report", metavar="FILE.json", help="Write what was done as JSON; - is standard output.")
+@click.option("--ledger", is_flag=True, help="Write ledgers with --output, too.")
+@click.option(
+    "--count",
+    type=click.Choice(["frame", "wire", "payload"]),
+    default="frame",
+    show_default=True,
+    help="Bytes that are counted: captured frames, original lengths, transport payload.",
+)
+@click.option("--per-direction", is_flag=True, help="Each direction of a flow has its own allowance.")
+@click.option(
+    "--control",
+    type=click.Choice(["keep", "drop"]),
+    default="keep",
+    show_default=True,
+    help="TCP SYN, FIN and RST behind the cutoff.",
+)
+@click.option(
+    "--rest",
+    default="cut",
+    show_default=True,
+    metavar="cut|headers|sample:K",
+    help="What becomes of packets behind the cutoff: cut, kept as headers only, or every K-th kept.",
+)
+@click.option("--tail", type=SIZE, default="0", metavar="SIZE", help="Keep the last bytes of each flow, too.")
+@click.option("--compat", type=click.Choice(["trimpcap"]), help="Decide packet for packet as TrimPCAP 1.3.")
+@click.option("--salvage", is_flag=True, help="In place: replace damaged files by what is whole in them.")
+@click.option(
+    "--compress",
+    type=click.Choice(["same", "none", "gzip", "zstd", "lz4", "xz"]),
+    default="same",
+    show_default=True,
+    help="Compression of the results.",
+)
+@reading
+def trim(
+    cutoff: int, paths: tuple[str, ...], output: str | None, in_place: bool, dry_run: bool,
+    report: str | None, ledger: bool, count: Any, per_direction: bool, control: Any, rest: str, tail: int,
+    compat: Any, salvage: bool, compress: Any, **given: Any,
+) -> int:  # fmt: skip
+    """Keep the first CUTOFF bytes of every flow, cut the rest.
+
+    CUTOFF is a size: 102400, 100kB (1000), 100KiB (1024), 1MB. PATH is a file, a folder (with all below
+    it), a glob, or - for standard input; all of one call are one data set, in time order.
+
+    \b
+    flowkeep trim 100kB big.pcap --output trimmed/
+    flowkeep trim 100kB captures/ --in-place --report report.json
+    flowkeep trim 1MB captures/ --dry-run
+    zcat old.pcap.gz | flowkeep trim 100kB - --output - > new.pcap
+    """
+    policy = CutPolicy(cutoff, count, per_direction, control, rest, tail, compat)
+    plan = TrimPlan(None if output is None else Path(output), in_place, dry_run, ledger, salvage, compress)
+    if output == "-" and report == "-":
+        raise UsageError("--output - and --report - cannot both be standard output")
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError("a capture is binary: pipe it, or name a folder with --output DIR")
+    found = find(paths, command_order=compat is not None)
+    with ProgressBar("trimming", quiet=given["quiet"]) as bar:
+        done = trim_captures(found, policy, plan, read_options(given), progress=bar.update)
+    _tell(done, report, output)
+    scans = [f.trim for f in done.files if f.trim is not None]
+    notes.oddities(scans)
+    for result in done.files:
+        if result.trim is None and result.problem:
+            notes.note(result.problem)
+    notes.skipped(done.skipped)
+    return 0 if done.clean else 1
+
+
+def _tell(done: TrimReport, report: str | None, output: str | None) -> None:
+    if report is not None:
+        text = json.dumps(done.as_dict(), indent=2) + "\n"
+        if report == "-":
+            click.echo(text, nl=False)
+            return
+        with Part(Path(report)) as part:
+            part.part.write_text(text, encoding="utf-8")
+            part.sync()
+            part.commit()
+    from . import render
+
+    # Data goes to stdout, and here the captures are the data.
+    click.echo(render.trim(done, color=sys.stderr.isatty()), err=True, nl=False)
+    if output and output != "-" and not done.dry_run:
+        click.echo(f"written to {safe(output)}", err=True)

@@ -1,0 +1,91 @@
+"""Captures as one data set: the Python API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .cut import CutPolicy
+from .flow import Flows, ReadOptions
+from .ops import flows as _flows
+from .ops import info as _info
+from .ops import trim as _trim
+from .ops.meter import Progress
+from .paths import Found, find
+
+PathLike = str | os.PathLike[str]
+
+
+class Dataset:
+    """Captures, ordered by the time of their first packet and read as one."""
+
+    def __init__(self, found: Found, options: ReadOptions) -> None:
+        """See :func:`open`."""
+        self._found, self.options = found, options
+
+    @property
+    def paths(self) -> list[Path]:
+        """The captures, in time order."""
+        return [capture.path for capture in self._found.captures]
+
+    @property
+    def skipped(self) -> list[tuple[Path, str]]:
+        """Files in the given folders that are no captures, and why."""
+        return self._found.skipped
+
+    def __repr__(self) -> str:
+        """Files and bytes."""
+        return f"<flowkeep.Dataset of {len(self._found.captures)} captures, {self._found.bytes} bytes>"
+
+    def info(
+        self, *, cutoffs: Sequence[int] = _info.CUTOFFS, progress: Progress | None = None
+    ) -> _info.InfoReport:
+        """What the captures hold, and what each cutoff (bytes) would leave.
+
+        Raises OSError, NotACaptureError.
+        """
+        return _info.describe(self._found, self.options, cutoffs=cutoffs, progress=progress)
+
+    def flows(self, *, community_seed: int = 0, progress: Progress | None = None) -> Flows:
+        """The flows of all captures, one row each; true totals where a ledger fits a trimmed file.
+
+        Raises OSError, NotACaptureError.
+        """
+        return _flows.list_flows(self._found, self.options, community_seed=community_seed, progress=progress)
+
+    def trim(
+        self,
+        cutoff: CutPolicy | int | str,
+        *,
+        output: PathLike | None = None,
+        in_place: bool = False,
+        dry_run: bool = False,
+        ledger: bool = False,
+        salvage: bool = False,
+        compression: _trim.Compression = "same",
+        progress: Progress | None = None,
+    ) -> _trim.TrimReport:
+        """Keep the first ``cutoff`` bytes (``100_000``, ``"100kB"``, or a policy) of every flow.
+
+        The results go into the folder ``output`` or take the place of the captures. Raises UsageError
+        before anything is written, OutputError when a result cannot be, BusyError and DamagedError when
+        the only capture must be left alone.
+        """
+        plan = _trim.TrimPlan(
+            output=None if output is None else Path(output),
+            in_place=in_place,
+            dry_run=dry_run,
+            ledger=ledger,
+            salvage=salvage,
+            compression=compression,
+        )
+        return _trim.trim(self._found, CutPolicy.of(cutoff), plan, self.options, progress=progress)
+
+
+def open(*paths: PathLike, options: ReadOptions | None = None) -> Dataset:
+    """Open captures (files, folders with all below them, globs, ``-``) as one data set.
+
+    Raises FileNotFoundError, NotACaptureError, UsageError.
+    """
+    return Dataset(find(paths), options or ReadOptions())

@@ -1,0 +1,28 @@
+"""The use case behind ``flowkeep flows``: list the flows of captures."""
+
+from __future__ import annotations
+
+import os
+
+from .. import _native
+from ..flow import Flows, ReadOptions
+from ..paths import Found
+from .meter import Meter, Progress
+
+
+def list_flows(
+    found: Found,
+    options: ReadOptions | None = None,
+    *,
+    community_seed: int = 0,
+    progress: Progress | None = None,
+) -> Flows:
+    """The flows of a data set. Raises OSError and FlowkeepError for a file that cannot be read."""
+    scanner = _native.Scanner(**(options or ReadOptions()).native())
+    meter = Meter(found.bytes, progress)
+    files = []
+    for capture in found.captures:
+        ledger = capture.ledger
+        beside = None if ledger is None else os.fspath(ledger)
+        files.append(scanner.file(os.fspath(capture.path), ledger=beside, progress=meter.file(capture.size)))
+    return Flows(scanner.flows(community_seed=community_seed), files)

@@ -1,0 +1,278 @@
+"""The use case behind ``flowkeep trim``: cut the long tail of long flows from captures."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from .. import _native
+from ..cut import CutPolicy
+from ..errors import BusyError, DamagedError, OutputError, UsageError
+from ..flow import ReadOptions
+from ..paths import STANDARD, Capture, Found, ledger_path
+from ..sink.atomic import Part, being_written
+from ..text import safe
+from .meter import Meter, Progress
+
+Compression = Literal["same", "none", "gzip", "zstd", "lz4", "xz"]
+
+
+@dataclass(frozen=True)
+class TrimPlan:
+    """Where the results go, and what goes with them. Exactly one of the first three is set."""
+
+    output: Path | None = None
+    """Folder for the results; ``-``: standard output, for one capture."""
+    in_place: bool = False
+    dry_run: bool = False
+    """Decide about every packet and write nothing."""
+    ledger: bool = False
+    """Write ledgers; always so in place."""
+    salvage: bool = False
+    """In place: also replace damaged files, by what could be read of them."""
+    compression: Compression = "same"
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what cannot be meant."""
+        if self.output is not None and self.in_place:
+            raise UsageError("a capture is trimmed into a folder (--output DIR) or --in-place, not both")
+        if self.output is None and not self.in_place and not self.dry_run:
+            raise UsageError("say where the result goes: --output DIR, --in-place, or --dry-run to only look")
+        if self.in_place and self.compression != "same":
+            raise UsageError("in place a file keeps its compression: --compress goes with --output")
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What was done to one capture."""
+
+    path: Path
+    output: Path | None
+    """Where the result is; None when nothing was written."""
+    ledger: Path | None
+    trim: _native.FileTrim | None
+    """Counts; None when the file was not read."""
+    problem: str | None = None
+    """Why it was left alone, or what is damaged."""
+
+
+@dataclass
+class TrimReport:
+    """What was done to a data set. packets in = kept + cut + dropped, bytes likewise."""
+
+    policy: CutPolicy
+    files: list[FileResult] = field(default_factory=list)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    dry_run: bool = False
+
+    def total(self, name: str) -> int:
+        """The sum of a count of :class:`_native.FileTrim` over all files."""
+        return sum(cast(dict[str, int], f.trim)[name] for f in self.files if f.trim is not None)
+
+    @property
+    def clean(self) -> bool:
+        """Whether no file was damaged, left alone or passed over."""
+        return not self.skipped and all(f.problem is None for f in self.files)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as it is written to JSON."""
+        names = (
+            "packets", "packets_kept", "packets_cut", "packets_dropped", "packets_shortened",
+            "bytes", "bytes_kept", "bytes_cut", "bytes_dropped", "size", "out_bytes", "flows", "flows_cut",
+        )  # fmt: skip
+        return {
+            "flowkeep": _native.version(),
+            "policy": asdict(self.policy),
+            "dry_run": self.dry_run,
+            "totals": {name: self.total(name) for name in names},
+            "files": [
+                {
+                    **(f.trim or {}),
+                    "path": os.fspath(f.path),
+                    "output": f.output and os.fspath(f.output),
+                    "ledger_written": f.ledger and os.fspath(f.ledger),
+                    "problem": f.problem,
+                }
+                for f in self.files
+            ],
+            "skipped": [{"path": os.fspath(path), "reason": why} for path, why in self.skipped],
+        }
+
+
+def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
+    """Where each result goes. Raises UsageError for what would destroy or confuse."""
+    if plan.in_place:
+        for capture in found.captures:
+            if not capture.regular:
+                raise UsageError(
+                    f"{safe(capture.path)} is a pipe: --in-place works on files only, use --output"
+                )
+        return [capture.path.resolve() for capture in found.captures]
+    if plan.output is None:
+        return [None] * len(found.captures)
+    if plan.output == STANDARD:
+        if len(found.captures) != 1:
+            raise UsageError(
+                f"standard output takes one capture, {len(found.captures)} are given: use --output DIR"
+            )
+        return [STANDARD]
+    folder = plan.output.resolve()
+    for root in found.roots:
+        if folder == root.resolve() or root.resolve() in folder.parents:
+            raise UsageError(
+                f"the output folder {safe(plan.output)} is inside the input {safe(root)}: "
+                "the next run would read its own results; choose a folder outside, or --in-place"
+            )
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"--output {safe(plan.output)} is a file; it must be a folder (use - for standard output)"
+        )
+    targets: dict[Path, Path] = {}
+    for capture in found.captures:
+        target = folder / capture.relative
+        if target in targets:
+            raise UsageError(
+                f"{safe(capture.path)} and {safe(targets[target])} would both become {safe(target)}: trim them separately"
+            )
+        if capture.regular and target.exists() and target.samefile(capture.path):
+            raise UsageError(
+                f"{safe(capture.path)} would be written over itself: choose another folder, or --in-place"
+            )
+        targets[target] = capture.path
+    return list(targets)
+
+
+class _Run:
+    """One call of :func:`trim`."""
+
+    def __init__(self, policy: CutPolicy, plan: TrimPlan, options: ReadOptions) -> None:
+        self.policy, self.plan = policy, plan
+        self.ledgers = (plan.ledger or plan.in_place) and policy.compat is None and not plan.dry_run
+        self.trimmer = _native.Trimmer(
+            policy.cutoff,
+            count=policy.count,
+            per_direction=policy.per_direction,
+            control=policy.control,
+            rest=policy.rest.partition(":")[0],  # type: ignore[arg-type]
+            sample=policy.sample,
+            tail=policy.tail,
+            compat=policy.compat,
+            ledger=self.ledgers,
+            **options.native(),
+        )
+
+    def file(
+        self, capture: Capture, target: Path | None, last: bool, progress: Progress | None
+    ) -> FileResult:
+        """Trim one capture."""
+        if target is None or target == STANDARD or self.plan.dry_run:
+            done = self._native(capture, None if self.plan.dry_run else target, None, last, progress)
+            return FileResult(
+                capture.path, target if not self.plan.dry_run else None, None, done, damage(done)
+            )
+        if self.plan.in_place and being_written(capture.path):
+            raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{safe(target.parent)}: the folder cannot be made: {error.strerror}"
+            ) from error
+        before = _state(capture.path) if capture.regular else None
+        with ExitStack() as stack:
+            part = stack.enter_context(Part(target))
+            ledger = stack.enter_context(Part(ledger_path(target))) if self.ledgers else None
+            done = self._native(capture, part.part, None if ledger is None else ledger.part, last, progress)
+            problem = damage(done)
+            if self.plan.in_place and problem and not self.plan.salvage:
+                raise DamagedError(
+                    f"{problem}; the file was left untouched (--salvage replaces it by what is whole)"
+                )
+            part.sync(capture.path if capture.regular else None)
+            if ledger is not None:
+                ledger.sync()
+            if before is not None and (
+                _state(capture.path) != before or (self.plan.in_place and being_written(capture.path))
+            ):
+                raise BusyError(
+                    f"{safe(capture.path)}: another process wrote it meanwhile; it was left alone"
+                )
+            if ledger is not None:
+                ledger.commit()
+            part.commit()
+        return FileResult(capture.path, target, None if ledger is None else ledger.path, done, problem)
+
+    def _native(
+        self, capture: Capture, out: Path | None, ledger: Path | None, last: bool, progress: Progress | None
+    ) -> _native.FileTrim:
+        beside = capture.ledger
+        return self.trimmer.file(
+            os.fspath(capture.path),
+            None if out is None else os.fspath(out),
+            ledger_in=None if beside is None else os.fspath(beside),
+            ledger_out=None if ledger is None else os.fspath(ledger),
+            compression=self.plan.compression,
+            digest=self.ledgers,
+            last=last,
+            policy=self.policy.as_json(),
+            progress=progress,
+        )
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    info = path.stat()
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def damage(scan: _native.FileScan) -> str | None:
+    """What is damaged in a capture, in words, with file and byte offset."""
+    found = scan["damage"]
+    if found is None:
+        return None
+    return f"{safe(scan['path'])}: damaged at byte {found['offset']}: {found['detail']}"
+
+
+def trim(
+    found: Found,
+    policy: CutPolicy,
+    plan: TrimPlan,
+    options: ReadOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> TrimReport:
+    """Trim a data set.
+
+    A file that is damaged (in place), being written, or cannot be read is left alone and named in the
+    report. Raises UsageError before anything is written, OutputError when a result cannot be
+    written: no original is touched then.
+    """
+    targets = _targets(found, plan)
+    run = _Run(policy, plan, options or ReadOptions())
+    passes = 2 if policy.tail else 1
+    meter = Meter(found.bytes * passes if found.bytes >= 0 else -1, progress)
+    if policy.tail:
+        for capture in found.captures:
+            if not capture.regular:
+                raise UsageError(f"{safe(capture.path)} is a pipe: --tail reads everything twice")
+            run.trimmer.measure(os.fspath(capture.path), progress=meter.file(capture.size))
+    report = TrimReport(policy, skipped=list(found.skipped), dry_run=plan.dry_run)
+    several = len(found.captures) > 1
+    for i, (capture, target) in enumerate(zip(found.captures, targets, strict=True)):
+        last = i + 1 == len(found.captures)
+        try:
+            result = run.file(capture, target, last, meter.file(capture.size))
+        except (BusyError, DamagedError) as error:
+            if not several:
+                raise
+            result = FileResult(capture.path, None, None, None, str(error))
+        except OutputError:
+            raise
+        except OSError as error:
+            if not several or isinstance(error, BrokenPipeError):
+                raise
+            result = FileResult(capture.path, None, None, None, f"{safe(capture.path)}: {error.strerror}")
+        report.files.append(result)
+    return report

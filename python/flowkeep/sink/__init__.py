@@ -1,0 +1,1 @@
+"""Writers: captures that appear only when whole, and tables of flows."""

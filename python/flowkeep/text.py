@@ -1,0 +1,22 @@
+"""Text from captures and file names, made harmless for a terminal."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+_BAD = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def safe(text: str | os.PathLike[str]) -> str:
+    """The text with everything a terminal might obey or hide written as escapes."""
+    out = []
+    for c in os.fspath(text):
+        if unicodedata.category(c) in _BAD:
+            code = ord(c)
+            out.append(
+                f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+            )
+        else:
+            out.append(c)
+    return "".join(out)

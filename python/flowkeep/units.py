@@ -1,0 +1,117 @@
+"""Numbers as people write and read them: sizes, durations, times."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from .errors import UsageError
+
+_SIZES: dict[str, int | Fraction] = {
+    "": 1, "b": 1,
+    "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3,
+    "t": 1000**4, "tb": 1000**4,
+    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}  # fmt: skip
+_TIMES: dict[str, int | Fraction] = {
+    "": 1,
+    "s": 1,
+    "ms": Fraction(1, 1000),
+    "min": 60,
+    "m": 60,
+    "h": 3600,
+    "d": 86400,
+}
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+_LARGEST = (1 << 63) - 1
+
+
+def _scaled(text: str, units: dict[str, int | Fraction]) -> Fraction | None:
+    found = _NUMBER.fullmatch(text)
+    if not found or found[2].lower() not in units or len(found[1]) > 40:
+        return None
+    return Fraction(found[1]) * units[found[2].lower()]
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes of a size: ``100kB`` is 100,000, ``100KiB`` 102,400, a bare number bytes.
+
+    Raises UsageError.
+    """
+    value = Fraction(text) if isinstance(text, int) else _scaled(text, _SIZES)
+    if value is None or value.denominator != 1 or not 0 <= value <= _LARGEST:
+        raise UsageError(
+            f"{text!r} is not a size: write bytes such as 102400, 100kB (1000), 100KiB (1024), 1MB"
+        )
+    return int(value)
+
+
+def parse_seconds(text: str | float) -> int:
+    """Nanoseconds of a duration in seconds: ``60``, ``0.5``, ``90s``, ``5min``, ``1h``.
+
+    Raises UsageError.
+    """
+    value = _scaled(str(text), _TIMES)
+    if value is None or value * 1_000_000_000 > _LARGEST:
+        raise UsageError(f"{text!r} is not a duration: write seconds such as 60, 0.5, 90s, 5min, 1h")
+    return int(value * 1_000_000_000)
+
+
+def size(n: float) -> str:
+    """Bytes in the unit that reads best, in powers of 1000."""
+    value = float(n)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(value) < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    if unit == "B":
+        return f"{int(value)} B"
+    return f"{value:.0f} {unit}" if abs(value) >= 99.95 else f"{value:.1f} {unit}"
+
+
+def cutoff(n: int) -> str:
+    """A cutoff as it is written on the command line."""
+    for unit, factor in (("GB", 1000**3), ("MB", 1000**2), ("kB", 1000)):
+        if n and n % factor == 0:
+            return f"{n // factor}{unit}"
+    return str(n)
+
+
+def duration(ns: int) -> str:
+    """A duration in the unit that reads best."""
+    if ns < 1_000_000:
+        return f"{ns / 1000:.0f} us"
+    if ns < 1_000_000_000:
+        return f"{ns / 1_000_000:.0f} ms"
+    seconds = ns / 1_000_000_000
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} h"
+
+
+def time(ns: int | None, *, digits: int = 6) -> str:
+    """A time in UTC, ISO 8601, with this many digits of the second (0 to 9)."""
+    if ns is None:
+        return "-"
+    seconds, rest = divmod(ns, 1_000_000_000)
+    try:
+        text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return f"{ns} ns"
+    fraction = f".{rest:09d}"[: digits + 1] if digits else ""
+    return f"{text}{fraction}Z"
+
+
+def percent(part: float, whole: float) -> str:
+    """A share; never 0 or 100 % where it is not exactly that."""
+    if not whole or part == 0:
+        return "0 %"
+    share = 100 * part / whole
+    if share >= 99.95 and part != whole:
+        return "> 99.9 %"
+    return "< 0.1 %" if share < 0.05 else f"{share:.1f} %"
