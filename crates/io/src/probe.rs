@@ -23,8 +23,8 @@ pub struct Probe {
 
 /// Reads a capture as far as its first packet.
 pub fn probe(path: &Path) -> Result<Probe, Error> {
-    let mut source = Source::open(path).map_err(Error::Open)?;
     let control = Control::default();
+    let mut source = Source::open(path, &control).map_err(Error::Open)?;
     let mut first = First { ts: None, format: "", control: &control };
     let plan = Plan { options: Default::default(), seed: Default::default(), jobs: 1, chunk: 1 << 16 };
     let passes = Passes { decide: &mut first, emit: None };

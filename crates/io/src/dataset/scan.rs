@@ -37,7 +37,7 @@ impl Scan {
         beside: Option<&Path>,
         control: &Control,
     ) -> Result<FileReport, Error> {
-        let mut source = Source::open(path).map_err(Error::Open)?;
+        let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger, rows) = match beside {
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),

@@ -54,7 +54,7 @@ impl Trim {
     /// Reads a file of the data set to learn what its flows come to; needed for a tail, all files in order.
     pub fn measure(&mut self, path: &Path, control: &Control) -> Result<(), Error> {
         let Some(scan) = &mut self.measure else { return Ok(()) };
-        let mut source = Source::open(path).map_err(Error::Open)?;
+        let mut source = Source::open(path, control).map_err(Error::Open)?;
         let passes = Passes { decide: scan, emit: None };
         pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         Ok(())
@@ -71,7 +71,7 @@ impl Trim {
             scan.finish();
             self.state.cutter.set_totals(scan.tracker.table());
         }
-        let mut source = Source::open(path).map_err(Error::Open)?;
+        let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger_use, old) = match wanted.ledger_in {
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
