@@ -90,14 +90,13 @@ fn end(record: &Record) -> usize {
 
 impl<W: Write + Send> Emit for Writer<W> {
     fn emit(&mut self, chunk: &mut Chunk) -> io::Result<()> {
-        if !chunk.late.is_empty() {
-            let late = std::mem::take(&mut chunk.late);
-            self.settle(&late);
-        }
+        let late = std::mem::take(&mut chunk.late);
         if self.held.is_empty() && !waits(chunk) {
             return self.write(chunk);
         }
         self.held.push_back(std::mem::take(chunk));
+        // Fates of this very chunk may be among the late ones.
+        self.settle(&late);
         while self.held.front().is_some_and(|c| !waits(c)) {
             if let Some(chunk) = self.held.pop_front() {
                 self.write(&chunk)?;

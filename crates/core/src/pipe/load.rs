@@ -106,12 +106,9 @@ impl<'a> Walk<'a> {
             }
             // The last record goes on behind the chunk: fetch just the rest of it.
             let want = c.base + c.to as u64 + step.need as u64;
-            if want > size {
-                self.damage = Some(cut_off(c.base + c.to as u64, step.need as u64, size));
-                break;
-            }
-            let len = (want - c.base) as usize;
-            end = !extend(c, file, len.max(c.bytes.len() + 1))?;
+            let len = (want.min(size) - c.base) as usize;
+            let whole = extend(c, file, len.max(c.bytes.len() + 1))?;
+            end = !whole || want >= size;
         }
         self.next = c.base + c.to as u64;
         self.ended = self.damage.is_some() || (end && c.to == c.bytes.len());
@@ -194,15 +191,6 @@ fn extend(c: &mut Chunk, file: &dyn ReadAt, len: usize) -> Result<bool, Stop> {
         read_at_full(file, &mut c.bytes[have..], offset).map_err(|error| Stop::Read { offset, error })?;
     c.bytes.truncate(have + got);
     Ok(have + got == len)
-}
-
-fn cut_off(offset: u64, needed: u64, size: u64) -> Damage {
-    let found = size - offset;
-    Damage {
-        offset,
-        kind: DamageKind::Truncated,
-        detail: format!("the record needs {needed} bytes, {found} are left in the file"),
-    }
 }
 
 /// An error of the operating system ends the run; all others come from a decompressor, and then
