@@ -40,7 +40,7 @@ class CutPolicy:
         """Raise UsageError for what cannot be meant."""
         if self.cutoff < 0 or self.tail < 0:
             raise UsageError("a cutoff and a tail are at least 0 bytes")
-        self.sample  # noqa: B018: raises
+        _sample(self.rest)
         others = (self.count, self.per_direction, self.control, self.rest, self.tail)
         if self.compat and others != ("frame", False, "keep", "cut", 0):
             raise UsageError("--compat trimpcap has its own rules: it goes with no other option of the cut")
@@ -49,13 +49,8 @@ class CutPolicy:
 
     @property
     def sample(self) -> int:
-        """K of ``sample:K``, 0 for the other rests. Raises UsageError."""
-        if self.rest in ("cut", "headers"):
-            return 0
-        kind, _, k = self.rest.partition(":")
-        if kind != "sample" or not k.isdecimal() or not 1 <= int(k) < 1 << 63:
-            raise UsageError(f"--rest {self.rest!r} is none of: cut, headers, sample:K (K at least 1)")
-        return int(k)
+        """K of ``sample:K``, 0 for the other rests."""
+        return _sample(self.rest)
 
     @classmethod
     def of(cls, cutoff: CutPolicy | int | str) -> CutPolicy:
@@ -65,3 +60,12 @@ class CutPolicy:
     def as_json(self) -> str:
         """The policy as it stands in reports and ledgers."""
         return json.dumps(asdict(self), sort_keys=True)
+
+
+def _sample(rest: str) -> int:
+    if rest in ("cut", "headers"):
+        return 0
+    kind, _, k = rest.partition(":")
+    if kind != "sample" or not k.isdecimal() or not 1 <= int(k) < 1 << 63:
+        raise UsageError(f"--rest {rest!r} is none of: cut, headers, sample:K (K at least 1)")
+    return int(k)

@@ -15,6 +15,8 @@
 //!
 //! The core opens no file, reads no clock and holds no `unsafe`.
 
+#![forbid(unsafe_code)]
+
 pub mod cut;
 pub mod error;
 pub mod flow;

@@ -53,7 +53,10 @@ impl Compression {
 
 /// Decompresses all members or frames of `input`, one after another. Data that ends too early is an
 /// error, never an end.
-pub fn reader<'a>(kind: Compression, input: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+pub fn reader<'a>(
+    kind: Compression,
+    input: impl BufRead + Send + 'a,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     Ok(match kind {
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
@@ -87,7 +90,10 @@ impl<R: BufRead> Read for Lz4<R> {
             let inner = self.decoder.get_mut();
             // The end mark is four zeros; the checksum of the content may follow.
             if inner.last[4..] != [0; 4] && inner.last[..4] != [0; 4] {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "an lz4 frame ends without its end mark"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "an lz4 frame ends without its end mark",
+                ));
             }
             if inner.input.fill_buf()?.is_empty() {
                 return Ok(0);
@@ -98,7 +104,8 @@ impl<R: BufRead> Read for Lz4<R> {
 
 /// Errors of the decoder come wrapped; those of the operating system keep their number.
 fn plain(error: io::Error) -> io::Error {
-    let number = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
+    let number =
+        error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
     number.map_or(error, io::Error::from_raw_os_error)
 }
 
@@ -132,7 +139,9 @@ impl<W: Write> Writer<W> {
     /// Compresses into `out` with the format's usual strength.
     pub fn new(kind: Compression, out: W) -> io::Result<Self> {
         Ok(Self(match kind {
-            Compression::Gzip => Inner::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::default())),
+            Compression::Gzip => {
+                Inner::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::default()))
+            }
             Compression::Zstd => {
                 let mut encoder = zstd::stream::write::Encoder::new(out, 0)?;
                 encoder.include_checksum(true)?;

@@ -66,7 +66,10 @@ impl<'c> Source<'c> {
                     consumed.store(size, Ordering::Relaxed);
                     From::File(Positioned(file), size)
                 }
-                Some(kind) => From::Stream(codec::reader(kind, buffered(Counted { input: file, count: consumed.clone() }))?),
+                Some(kind) => From::Stream(codec::reader(
+                    kind,
+                    buffered(Counted { input: file, count: consumed.clone() }),
+                )?),
             };
             return Ok(Self { from, size: Some(size), compression, consumed });
         }
@@ -141,7 +144,7 @@ impl Read for Patient<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.control.is_cancelled() {
-                return Err(io::Error::new(io::ErrorKind::Other, "cancelled"));
+                return Err(io::Error::other("cancelled"));
             }
             let ready = poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&PATIENCE));
             match ready {

@@ -36,13 +36,13 @@ impl FlowTable {
         let batches: Box<dyn RecordBatchReader + Send> =
             Box::new(RecordBatchIterator::new(self.0.batches(), SCHEMA.clone()));
         let stream = FFI_ArrowArrayStream::new(batches);
-        PyCapsule::new(py, stream, Some(c"arrow_array_stream".to_owned()))
+        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
     }
 
     #[allow(clippy::unused_self)]
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         let schema = FFI_ArrowSchema::try_from(SCHEMA.as_ref()).map_err(failed)?;
-        PyCapsule::new(py, schema, Some(c"arrow_schema".to_owned()))
+        PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
     #[getter]

@@ -1,5 +1,9 @@
 //! Python bindings: conversion, the GIL, errors and signals; nothing is decided here.
 
+// Keyword arguments of Python are flags.
+#![allow(clippy::fn_params_excessive_bools)]
+#![allow(clippy::needless_pass_by_value)] // what PyO3 takes out of Python objects is owned
+
 mod errors;
 mod flows;
 mod reports;
@@ -34,13 +38,13 @@ fn version() -> &'static str {
 
 /// Reads the first packet of a capture.
 #[pyfunction]
-fn probe<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyDict>> {
+fn probe(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     let probe = py
         .detach(|| flowkeep_io::probe::probe(&path))
         .map_err(|error| errors::to_python(py, &path, error))?;
     let dict = PyDict::new(py);
     dict.set_item("format", probe.format)?;
-    dict.set_item("compression", probe.compression.map(|c| c.name()))?;
+    dict.set_item("compression", probe.compression.map(flowkeep_io::codec::Compression::name))?;
     dict.set_item("size", probe.size.map_or(-1, |s| s as i64))?;
     dict.set_item("first_ts", probe.first_ts)?;
     Ok(dict)

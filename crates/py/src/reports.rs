@@ -4,6 +4,7 @@ use std::path::Path;
 
 use flowkeep_core::packet::{anomaly, NoFlow};
 use flowkeep_core::record::linktype;
+use flowkeep_io::codec::Compression;
 use flowkeep_io::dataset::{FileReport, LedgerUse, TrimReport};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -14,7 +15,7 @@ pub fn file<'py>(py: Python<'py>, path: &Path, report: &FileReport) -> PyResult<
     let stats = &report.stats;
     dict.set_item("path", path.to_string_lossy())?;
     dict.set_item("format", report.format)?;
-    dict.set_item("compression", report.compression.map(|c| c.name()))?;
+    dict.set_item("compression", report.compression.map(Compression::name))?;
     dict.set_item("size", report.size)?;
     dict.set_item("file_bytes", report.bytes)?;
     dict.set_item("packets", stats.packets)?;
@@ -94,10 +95,7 @@ pub fn trim<'py>(py: Python<'py>, path: &Path, report: &TrimReport) -> PyResult<
 }
 
 /// Names and how often; those that do not occur are left out.
-fn counts<'py>(
-    py: Python<'py>,
-    all: impl Iterator<Item = (&'static str, u64)>,
-) -> PyResult<Bound<'py, PyDict>> {
+fn counts(py: Python<'_>, all: impl Iterator<Item = (&'static str, u64)>) -> PyResult<Bound<'_, PyDict>> {
     let dict = PyDict::new(py);
     for (name, n) in all.filter(|(_, n)| *n > 0) {
         dict.set_item(name, n)?;

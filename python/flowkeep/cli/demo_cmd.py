@@ -20,7 +20,10 @@ from .progress import ProgressBar
 @click.option("--size", type=SIZE, default="100MB", show_default=True, help="Size of the capture.")
 @click.option("--cutoff", default="100kB", show_default=True, help="Bytes of each flow that are kept.")
 def demo(folder: str, size: int, cutoff: str) -> int:
-    """See it work: makes a realistic capture, describes it, trims it, and shows its flows before and after."""
+    """See it work on made traffic.
+
+    Makes a realistic capture, describes it, trims it, and shows its flows before and after.
+    """
     from . import render
 
     color = sys.stdout.isatty()

@@ -41,7 +41,6 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         if scan["untracked"]:
             note(f"{path}: {scan['untracked']} packets belong to flows beyond --max-flows: kept, not listed")
         if scan["ledger"] == "misfit":
-            note(
-                f"{path}: the ledger beside it does not fit and was not used: {safe(scan['ledger_note'] or '')}"
-            )
+            why = safe(scan["ledger_note"] or "")
+            note(f"{path}: the ledger beside it does not fit and was not used: {why}")
     return damaged

@@ -109,13 +109,11 @@ def flow_table(flows: Flows, total: int, *, color: bool) -> str:
 def _file_lines(scan: _native.FileScan) -> list[tuple[str, str]]:
     form = scan["format"] + (f" in {scan['compression']}" if scan["compression"] else "")
     links = ", ".join(f"{name} ({packets:,})" for name, packets in scan["link_types"].items()) or "no packets"
+    bytes_ = f"{units.size(scan['bytes'])}, {units.size(scan['wire_bytes'])} on the wire"
     lines = [
         ("format", f"{form}, {units.size(scan['size'])}, {len(scan['interfaces'])} interfaces"),
         ("link types", links),
-        (
-            "packets",
-            f"{scan['packets']:,} of {units.size(scan['bytes'])}, {units.size(scan['wire_bytes'])} on the wire",
-        ),
+        ("packets", f"{scan['packets']:,} of {bytes_}"),
     ]
     if scan["first_ts"] is not None and scan["last_ts"] is not None:
         span = units.duration(scan["last_ts"] - scan["first_ts"])

@@ -62,6 +62,7 @@ class Connection:
     def __init__(
         self, rng: random.Random, client: Host, server: Host, ports: tuple[int, int], wrap: Wrap
     ) -> None:
+        """Begin with random sequence numbers; ``wrap`` puts a segment into its frame."""
         self.ends = (client, server)
         self.ports = (ports, ports[::-1])
         self.wrap = wrap

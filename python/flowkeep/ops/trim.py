@@ -135,7 +135,8 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
         target = folder / capture.relative
         if target in targets:
             raise UsageError(
-                f"{safe(capture.path)} and {safe(targets[target])} would both become {safe(target)}: trim them separately"
+                f"{safe(capture.path)} and {safe(targets[target])} would both become {safe(target)}: "
+                "trim them separately"
             )
         if capture.regular and target.exists() and target.samefile(capture.path):
             raise UsageError(

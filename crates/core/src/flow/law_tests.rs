@@ -219,7 +219,7 @@ proptest! {
     ) {
         let rules = Rules::default();
         let rest = if sample == 0 { Rest::Headers } else { Rest::Sample(sample) };
-        let policy = Policy { cutoff, rest, per_direction, ..Policy::default() };
+        let policy = Policy { cutoff, per_direction, rest, ..Policy::default() };
         let cut = |carry: &mut Tracker, piece: &[Made], cutter: &mut Cutter, fates: &mut Vec<Fate>| {
             run(carry, piece, cutter);
             fates.append(&mut cutter.fates);

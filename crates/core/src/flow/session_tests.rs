@@ -145,7 +145,9 @@ fn full_table_leaves_packets_untracked_and_goes_on_with_known_flows() {
 fn client_is_who_sent_the_syn_else_who_received_the_answer_else_a_guess() {
     let of = |segments: &[Facts]| {
         let mut tracker = tracker();
-        segments.iter().for_each(|facts| feed(&mut tracker, 0, facts));
+        for facts in segments {
+            feed(&mut tracker, 0, facts);
+        }
         client(tracker.table().flow(0))
     };
     // `lo` has port 40000, `hi` port 443.
@@ -167,7 +169,9 @@ fn client_is_who_sent_the_syn_else_who_received_the_answer_else_a_guess() {
 fn states_follow_the_handshake_and_the_end() {
     let of = |segments: &[Facts]| {
         let mut tracker = tracker();
-        segments.iter().for_each(|facts| feed(&mut tracker, 0, facts));
+        for facts in segments {
+            feed(&mut tracker, 0, facts);
+        }
         state::name(tracker.table().flow(0))
     };
     let (syn, answer) = (segment(0, SYN, 1, 0), segment(1, SYN_ACK, 1, 0));

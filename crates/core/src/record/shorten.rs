@@ -61,9 +61,10 @@ fn pcap(
 
 fn pcapng(bytes: &[u8], record: &Record, keep: u32, out: &mut Vec<u8>) -> bool {
     // The type and the length are read in the order in which they make sense.
-    let order = match ByteOrder::Little.u32(bytes, 4) as usize == bytes.len() {
-        true => ByteOrder::Little,
-        false => ByteOrder::Big,
+    let order = if ByteOrder::Little.u32(bytes, 4) as usize == bytes.len() {
+        ByteOrder::Little
+    } else {
+        ByteOrder::Big
     };
     if Kind::of(order.u32(bytes, 0)).is_none() {
         return false;
