@@ -24,6 +24,8 @@ class Capture:
     path: Path
     relative: Path
     """Where it stands below the root that was given; the name alone for a file."""
+    number: int = 0
+    """In which place it was named or found."""
     first_ts: int | None = None
     """Time of its first packet, nanoseconds."""
     size: int = -1
@@ -92,7 +94,6 @@ def _reason(error: OSError) -> str:
 def find(
     names: Sequence[str | os.PathLike[str]],
     *,
-    command_order: bool = False,
     check: Callable[[], None] | None = None,
 ) -> Found:
     """Look up files, folders (all below them) and globs; order them by their first packet's time.
@@ -118,23 +119,23 @@ def find(
         raise NotACaptureError(
             f"{places}: no captures here ({len(found.skipped)} other files were passed over)"
         )
-    if not command_order:
-        found.captures.sort(key=lambda c: (c.first_ts is None, c.first_ts or 0))
+    found.captures.sort(key=lambda c: (c.first_ts is None, c.first_ts or 0, c.number))
     return found
 
 
 def _add(found: Found, seen: set[tuple[int, int]], path: Path, relative: Path, *, named: bool) -> None:
+    number = len(found.captures)
     if path == STANDARD:
         if STANDARD in (c.path for c in found.captures):
             raise UsageError("standard input can be read only once")
-        found.captures.append(Capture(path, Path("stdin")))
+        found.captures.append(Capture(path, Path("stdin"), number))
         return
     try:
         info = path.stat()
         if (info.st_dev, info.st_ino) in seen:
             return
         if not stat.S_ISREG(info.st_mode):
-            found.captures.append(Capture(path, relative))
+            found.captures.append(Capture(path, relative, number))
             return
         probe = _native.probe(os.fspath(path))
     except NotACaptureError as error:
@@ -148,4 +149,4 @@ def _add(found: Found, seen: set[tuple[int, int]], path: Path, relative: Path, *
         found.skipped.append((path, _reason(error)))
         return
     seen.add((info.st_dev, info.st_ino))
-    found.captures.append(Capture(path, relative, probe["first_ts"], info.st_size))
+    found.captures.append(Capture(path, relative, number, probe["first_ts"], info.st_size))

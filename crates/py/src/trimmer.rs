@@ -71,7 +71,7 @@ impl Trimmer {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows);
         Ok(Self(match compat {
             None => Trim::new(settings, policy, ledger),
-            Some("trimpcap") => Trim::new(settings, policy, false),
+            Some("trimpcap") => Trim::new(settings, policy, ledger).as_trimpcap(cutoff),
             Some(other) => return Err(wrong("compat", other)),
         }))
     }

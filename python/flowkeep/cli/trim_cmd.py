@@ -89,7 +89,7 @@ def trim(
         raise UsageError("--output - and --report - cannot both be standard output")
     if output == "-" and sys.stdout.isatty():
         raise UsageError("a capture is binary: pipe it, or name a folder with --output DIR")
-    found = find(paths, command_order=compat is not None)
+    found = find(paths)
     with ProgressBar("trimming", quiet=given["quiet"]) as bar:
         done = trim_captures(found, policy, plan, read_options(given), progress=bar.update)
     _tell(done, report, output)

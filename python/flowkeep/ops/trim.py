@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -151,7 +151,7 @@ class _Run:
 
     def __init__(self, policy: CutPolicy, plan: TrimPlan, options: ReadOptions) -> None:
         self.policy, self.plan = policy, plan
-        self.ledgers = (plan.ledger or plan.in_place) and policy.compat is None and not plan.dry_run
+        self.ledgers = (plan.ledger or plan.in_place) and not plan.dry_run
         self.trimmer = _native.Trimmer(
             policy.cutoff,
             count=policy.count,
@@ -250,6 +250,9 @@ def trim(
     report. Raises UsageError before anything is written, OutputError when a result cannot be
     written: no original is touched then.
     """
+    if policy.compat:
+        # TrimPCAP reads its files in the order of the command line.
+        found = replace(found, captures=sorted(found.captures, key=lambda c: c.number))
     targets = _targets(found, plan)
     run = _Run(policy, plan, options or ReadOptions())
     passes = 2 if policy.tail else 1

@@ -1,5 +1,7 @@
 //! Decides the fate of every packet of a file while the packets are counted.
 
+use std::collections::HashMap;
+
 use super::policy::{Fate, Policy};
 use super::shares::Shares;
 use crate::flow::{Flow, Observer, Packet, Table};
@@ -32,6 +34,16 @@ pub struct Late {
     pub fate: Fate,
 }
 
+/// Fates that somebody else has decided about.
+#[derive(Clone, Debug, Default)]
+struct Given {
+    /// Position of the first packet they are for.
+    first: u64,
+    fates: Vec<Fate>,
+    /// Those of packets whose flow is not known yet.
+    waiting: HashMap<u64, Fate>,
+}
+
 /// The observer that cuts.
 #[derive(Clone, Debug)]
 pub struct Cutter {
@@ -44,10 +56,18 @@ pub struct Cutter {
     file: u32,
     start: u64,
     tally: Tally,
+    given: Option<Given>,
     /// Fates of the packets fed since they were last taken, in order.
     pub fates: Vec<Fate>,
     /// Fates of packets that waited.
     pub late: Vec<Late>,
+}
+
+impl Given {
+    fn of(&self, pos: u64) -> Fate {
+        let at = pos.checked_sub(self.first).map(|at| at as usize);
+        at.and_then(|at| self.fates.get(at)).copied().unwrap_or(Fate::Keep)
+    }
 }
 
 impl Cutter {
@@ -61,6 +81,7 @@ impl Cutter {
             file: 0,
             start: 0,
             tally: Tally::default(),
+            given: None,
             fates: Vec::new(),
             late: Vec::new(),
         }
@@ -78,9 +99,26 @@ impl Cutter {
         self.tally = Tally::default();
         self.fates.clear();
         self.late.clear();
+        if let Some(given) = &mut self.given {
+            given.waiting.clear();
+        }
         if let Some(shares) = &mut self.shares {
             shares.begin(start);
         }
+    }
+
+    /// Makes known the fates of the next packets, from position `first`, which are not the policy's to
+    /// decide then. Each comes with its packet's captured length.
+    pub fn give(&mut self, first: u64, fates: impl Iterator<Item = (Fate, u32)>) {
+        let mut given = self.given.take().unwrap_or_default();
+        given.first = first;
+        given.fates.clear();
+        for (fate, caplen) in fates {
+            self.add(fate, caplen, 0);
+            self.fates.push(fate);
+            given.fates.push(fate);
+        }
+        self.given = Some(given);
     }
 
     /// What became of the file's packets so far.
@@ -95,7 +133,7 @@ impl Cutter {
 
     /// Ends the wait of a packet because its file ends: nobody can hold the file back, so it is kept.
     pub fn give_up(&mut self, pos: u64, caplen: u32) {
-        if pos >= self.start {
+        if pos >= self.start && self.given.is_none() {
             self.add(Fate::Keep, caplen, 0);
             self.late.push(Late { pos, fate: Fate::Keep });
         }
@@ -155,21 +193,32 @@ impl Observer for Cutter {
         if p.pos < self.start {
             return; // it waited past the end of its file and was kept there
         }
-        let total = self.totals.as_ref().and_then(|t| t.get(n as usize)).copied();
-        let fate = self.policy.fate(flow, p, total);
+        let fate = if let Some(given) = &mut self.given {
+            given.waiting.remove(&p.pos).unwrap_or_else(|| given.of(p.pos))
+        } else {
+            let total = self.totals.as_ref().and_then(|t| t.get(n as usize)).copied();
+            self.policy.fate(flow, p, total)
+        };
         self.mark(n, !matches!(fate, Fate::Keep));
         if let Some(shares) = &mut self.shares {
             shares.note(n, flow, p, fate);
         }
-        self.settle(p, fate, late);
+        if self.given.is_none() {
+            self.settle(p, fate, late);
+        }
     }
 
-    fn waits(&mut self, _: &Packet<'_>) {
-        self.fates.push(Fate::Wait);
+    fn waits(&mut self, p: &Packet<'_>) {
+        if let Some(given) = &mut self.given {
+            let fate = given.of(p.pos);
+            given.waiting.insert(p.pos, fate);
+        } else {
+            self.fates.push(Fate::Wait);
+        }
     }
 
     fn aside(&mut self, p: &Packet<'_>, late: bool) {
-        if p.pos >= self.start {
+        if p.pos >= self.start && self.given.is_none() {
             self.settle(p, Fate::Keep, late);
         }
     }

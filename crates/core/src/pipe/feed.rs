@@ -2,7 +2,7 @@
 
 use super::chunk::Chunk;
 use super::run::Decide;
-use crate::cut::{Cutter, Policy, WhatIf};
+use crate::cut::{Cutter, Policy, TrimPcap, WhatIf};
 use crate::flow::{Left, Observer, Packet, Rules, Tracker};
 use crate::packet::Seed;
 
@@ -69,12 +69,15 @@ pub struct Trim {
     pub tracker: Tracker,
     /// The decisions.
     pub cutter: Cutter,
+    /// Who decides instead of the cutter's policy.
+    pub compat: Option<TrimPcap>,
 }
 
 impl Trim {
     /// Nothing read yet; `ledger`: note each flow's share per file.
     pub fn new(rules: Rules, seed: Seed, policy: Policy, ledger: bool) -> Self {
-        Self { tracker: Tracker::new(rules, Left::Start, seed), cutter: Cutter::new(policy, ledger) }
+        let tracker = Tracker::new(rules, Left::Start, seed);
+        Self { tracker, cutter: Cutter::new(policy, ledger), compat: None }
     }
 
     /// A new file begins.
@@ -100,6 +103,11 @@ impl Trim {
 impl Decide for Trim {
     fn decide(&mut self, chunk: &mut Chunk) {
         chunk.first = self.tracker.packets();
+        if let Some(compat) = &mut self.compat {
+            let records = chunk.records.iter();
+            let fates = records.map(|r| (compat.fate(r.link, chunk.packet(r)), r.caplen));
+            self.cutter.give(chunk.first, fates);
+        }
         feed(&mut self.tracker, chunk, &mut self.cutter);
         std::mem::swap(&mut chunk.fates, &mut self.cutter.fates);
         self.cutter.fates.clear();

@@ -5,7 +5,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use flowkeep_core::cut::ledger::{carry_over, rows, Row};
-use flowkeep_core::cut::Policy;
+use flowkeep_core::cut::{Policy, TrimPcap};
 use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
 
 use super::output::Output;
@@ -49,6 +49,13 @@ impl Trim {
     pub fn new(settings: Settings, policy: Policy, ledger: bool) -> Self {
         let measure = (policy.tail > 0).then(|| pipe::Scan::new(settings.rules, settings.seed, Vec::new()));
         Self { settings, state: pipe::Trim::new(settings.rules, settings.seed, policy, ledger), measure }
+    }
+
+    /// Decides as TrimPCAP 1.3 with this limit instead of by the policy. Nothing is read yet.
+    #[must_use]
+    pub fn as_trimpcap(mut self, limit: u64) -> Self {
+        self.state.compat = Some(TrimPcap::new(limit));
+        self
     }
 
     /// Reads a file of the data set to learn what its flows come to; needed for a tail, all files in order.
