@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
-from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from ..errors import OutputError, UsageError
+from ..errors import UsageError
 from ..flow import Flows
+from ..ops.export import FORMATS, Writer, export
 from ..ops.flows import list_flows
 from ..paths import find
-from ..sink.atomic import Part
-from ..text import safe
 from . import notes
 from .options import paths, read_options, reading
 from .progress import ProgressBar
 
-FORMATS = ("table", "csv", "json", "ndjson", "parquet", "arrow", "zeek", "eve")
 _TABLE_ROWS = 30
 
 
@@ -30,7 +25,7 @@ _TABLE_ROWS = 30
     "-f",
     "--format",
     "form",
-    type=click.Choice(FORMATS),
+    type=click.Choice(["table", *FORMATS]),
     default="table",
     show_default=True,
     help="How the flows are written.",
@@ -87,52 +82,16 @@ def flows(
         table = table.top("bytes", most)
     elif most < total:
         table = table.slice(0, most)
-    _write(table, form, output, total)
+    color = output == "-" and sys.stdout.isatty()
+    export(table, form, output, writer=_writer(total, color=color) if form == "table" else None)
     damaged = notes.oddities(table.files)
     return int(notes.skipped(found.skipped) or damaged)
 
 
-def _write(table: Flows, form: str, output: str, total: int) -> None:
-    path = Path(output)
-    if output == "-":
-        if form == "arrow":
-            table.write_arrow("-")
-        else:
-            _into(table, form, sys.stdout.buffer, total, color=sys.stdout.isatty())
-        return
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        if form == "arrow":
-            table.write_arrow(output)
-            return
-        with path.open("wb") as out:
-            _into(table, form, out, total)
-        return
-    if any(
-        path.exists() and path.samefile(scan["path"]) for scan in table.files if os.path.exists(scan["path"])
-    ):
-        raise UsageError(f"{safe(output)} is one of the captures: the table would take its place")
-    with Part(path) as part:
-        try:
-            if form == "arrow":
-                table.write_arrow(str(part.part))
-            else:
-                with part.part.open("wb") as out:
-                    _into(table, form, out, total)
-        except OSError as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(f"{safe(output)}: cannot be written: {error.strerror}") from error
-        part.sync()
-        part.commit()
-
-
-def _into(table: Flows, form: str, out: IO[bytes], total: int, *, color: bool = False) -> None:
-    if form == "table":
+def _writer(total: int, *, color: bool) -> Writer:
+    def write(flows: Flows, out: IO[bytes]) -> None:
         from .render import flow_table
 
-        out.write(flow_table(table, total, color=color).encode(errors="backslashreplace"))
-    else:
-        from ..sink.tables import WRITERS
+        out.write(flow_table(flows, total, color=color).encode(errors="backslashreplace"))
 
-        WRITERS[form](table, out)
-    out.flush()
+    return write

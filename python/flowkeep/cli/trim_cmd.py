@@ -11,10 +11,10 @@ import click
 
 from ..cut import CutPolicy
 from ..errors import UsageError
+from ..ops.export import write_text
 from ..ops.trim import TrimPlan, TrimReport
 from ..ops.trim import trim as trim_captures
 from ..paths import find
-from ..sink.atomic import Part
 from ..text import safe
 from . import notes
 from .options import SIZE, paths, read_options, reading
@@ -108,10 +108,7 @@ def _tell(done: TrimReport, report: str | None, output: str | None) -> None:
         if report == "-":
             click.echo(text, nl=False)
             return
-        with Part(Path(report)) as part:
-            part.part.write_text(text, encoding="utf-8")
-            part.sync()
-            part.commit()
+        write_text(text, Path(report))
     from . import render
 
     # Data goes to stdout, and here the captures are the data.
