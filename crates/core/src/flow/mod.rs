@@ -28,5 +28,5 @@ mod law_tests;
 mod session_tests;
 
 pub use session::{flag, seen, Boundary, Flow, Packet, Rules, Side};
-pub use table::{Left, Table, NONE};
+pub use table::{Block, Left, Table, NONE};
 pub use tracker::{Observer, Silent, Tracker};

@@ -149,6 +149,34 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// No flow: what room for flows is filled with.
+    pub(crate) const NOTHING: Self = Self {
+        key: Key { lo: [0; 16], hi: [0; 16], lo_port: 0, hi_port: 0, vlan: [0; 2], proto: 0, version: 0 },
+        flags: 0,
+        tunnels: 0,
+        vlan: [0; 2],
+        icmp: [0; 2],
+        head_seq: 0,
+        older: 0,
+        first: 0,
+        head_ts: 0,
+        tail_ts: 0,
+        first_ts: 0,
+        last_ts: 0,
+        side: [Side {
+            packets: 0,
+            bytes: 0,
+            wire: 0,
+            payload: 0,
+            syn: 0,
+            end: 0,
+            ack: 0,
+            window: 0,
+            wscale: 0,
+            seen: 0,
+        }; 2],
+    };
+
     /// A session that begins with this packet; nothing is counted yet.
     pub(crate) fn begin(p: &Packet<'_>, older: u32, undecided: bool) -> Self {
         let f = p.facts;

@@ -39,6 +39,22 @@ pub struct Table {
     bits: u32,
     keys: usize,
     untracked: u64,
+    stock: Block,
+}
+
+/// Room for flows. The operating system gives memory only when it is first written to, and
+/// that takes longer than writing: whoever has time writes to a block before the table needs it.
+#[derive(Clone, Debug, Default)]
+pub struct Block(Vec<Flow>);
+
+impl Block {
+    /// Makes the room, if it is not there yet.
+    pub fn prepare(&mut self) {
+        if self.0.capacity() == 0 {
+            self.0.resize(BLOCK, Flow::NOTHING);
+            self.0.clear();
+        }
+    }
 }
 
 impl Table {
@@ -56,7 +72,16 @@ impl Table {
             bits,
             keys: 0,
             untracked: 0,
+            stock: Block::default(),
         }
+    }
+
+    /// Takes a prepared block if there is none in stock. True: prepare another one, there will be more flows.
+    pub fn restock(&mut self, block: &mut Block) -> bool {
+        if self.stock.0.capacity() == 0 {
+            std::mem::swap(&mut self.stock, block);
+        }
+        self.len as usize >= BLOCK / 2
     }
 
     /// Number of flows.
@@ -181,7 +206,9 @@ impl Table {
         }
         let n = self.len;
         if n as usize & (BLOCK - 1) == 0 {
-            self.blocks.push(Vec::with_capacity(BLOCK));
+            let mut block = std::mem::take(&mut self.stock.0);
+            block.reserve_exact(BLOCK);
+            self.blocks.push(block);
         }
         let fresh = self.slots[slot] == 0;
         if let Some(block) = self.blocks.last_mut() {

@@ -5,6 +5,7 @@ use crate::record::{Record, Shape};
 
 use super::stats::Stats;
 use crate::cut::Fate;
+use crate::flow::Block;
 
 /// Consecutive whole records of a capture, and what is known of them.
 #[derive(Debug, Default)]
@@ -39,6 +40,10 @@ pub struct Chunk {
     pub fates: Vec<Fate>,
     /// Fates of packets in earlier chunks that waited.
     pub late: Vec<crate::cut::Late>,
+    /// Room for flows on its way to the table.
+    pub room: Block,
+    /// Whether the table will need it.
+    pub wants_room: bool,
 }
 
 impl Chunk {
@@ -63,6 +68,9 @@ impl Chunk {
 
     /// Reads the headers of all packets.
     pub(crate) fn decode(&mut self, options: Options, seed: Seed) {
+        if self.wants_room {
+            self.room.prepare();
+        }
         self.facts.reserve(self.records.len());
         self.hashes.reserve(self.records.len());
         for (i, record) in self.records.iter().enumerate() {

@@ -10,7 +10,8 @@ use crate::packet::Seed;
 const BATCH: usize = 32;
 
 /// Feeds all packets of a chunk to a tracker.
-pub fn feed(tracker: &mut Tracker, chunk: &Chunk, observer: &mut impl Observer) {
+pub fn feed(tracker: &mut Tracker, chunk: &mut Chunk, observer: &mut impl Observer) {
+    chunk.wants_room = tracker.table_mut().restock(&mut chunk.room);
     let mut frags = chunk.frags.iter().peekable();
     for start in (0..chunk.records.len()).step_by(BATCH) {
         let end = (start + BATCH).min(chunk.records.len());

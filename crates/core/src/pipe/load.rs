@@ -68,6 +68,8 @@ impl<'a> Walk<'a> {
         let walker = Walker::open(&prefix).map_err(Stop::NotACapture)?;
         let at_end = damage.is_some() || filled < PREFIX;
         let rest = if file.is_some() { Vec::new() } else { prefix };
+        // The first chunk holds the whole file header.
+        let chunk = chunk.max(walker.header_len());
         let walk = Self { walker, next: 0, damage, ended: false, stream, rest, at_end };
         Ok((walk, Positions { file, chunk }))
     }

@@ -16,6 +16,7 @@
 mod chunk;
 mod emit;
 mod feed;
+mod line;
 mod load;
 mod run;
 mod stats;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::chunk::Chunk;
+use super::line::{Line, Pool};
 use super::load::{read_at_full, Input, Positions, Walk};
 use super::stats::Stats;
 use super::turn::Turn;
@@ -73,10 +74,12 @@ pub fn run(input: Input<'_>, plan: &Plan, passes: Passes<'_>, control: &Control)
         plan,
         control,
         positions,
+        emits: passes.emit.is_some(),
         next: AtomicU64::new(0),
+        pool: Pool::new(2 * jobs + 1),
         walk: Turn::new(walk),
-        decide: Turn::new((passes.decide, Stats::default())),
-        emit: Turn::new(passes.emit),
+        decide: Line::new((passes.decide, Stats::default())),
+        emit: Line::new(passes.emit),
         stop: Mutex::new(None),
     };
     if jobs == 1 {
@@ -101,22 +104,21 @@ struct Shop<'a, 'p, 'd> {
     plan: &'a Plan,
     control: &'a Control,
     positions: Positions<'p>,
+    emits: bool,
     next: AtomicU64,
+    pool: Pool,
     walk: Turn<Walk<'p>>,
-    decide: Turn<(&'d mut dyn Decide, Stats)>,
-    emit: Turn<Option<&'d mut dyn Emit>>,
+    decide: Line<(&'d mut dyn Decide, Stats)>,
+    emit: Line<Option<&'d mut dyn Emit>>,
     stop: Mutex<Option<Stop>>,
 }
 
 impl Shop<'_, '_, '_> {
     fn work(&self) {
-        // Also when a stage panics, nobody may wait for a turn that never comes.
+        // Also when a stage panics, nobody may wait for a chunk that never comes.
         let _closing = Closing(self);
-        let mut chunk = Chunk::default();
-        loop {
-            chunk.clear();
-            chunk.number = self.next.fetch_add(1, Ordering::Relaxed);
-            match self.carry(&mut chunk) {
+        while let Some(chunk) = self.pool.get() {
+            match self.carry(chunk) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(stop) => {
@@ -128,37 +130,44 @@ impl Shop<'_, '_, '_> {
         }
     }
 
-    /// Carries one chunk through the stages; false at the end of the capture.
-    fn carry(&self, chunk: &mut Chunk) -> Result<bool, Stop> {
+    /// Carries a chunk as far as the stages are free; false at the end of the capture.
+    fn carry(&self, mut chunk: Chunk) -> Result<bool, Stop> {
         if self.control.is_cancelled() {
             return Err(Stop::Cancelled);
         }
-        self.read(chunk)?;
+        chunk.number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.read(&mut chunk)?;
         {
             let Some(mut walk) = self.walk.wait(chunk.number) else {
                 return Ok(false);
             };
             if walk.ended {
+                drop(walk);
+                self.pool.put(chunk);
                 return Ok(false);
             }
-            walk.walk(chunk, self.positions)?;
+            walk.walk(&mut chunk, self.positions)?;
             self.control.add_done((chunk.to - chunk.from) as u64);
         }
         chunk.decode(self.plan.options, self.plan.seed);
-        {
-            let Some(mut held) = self.decide.wait(chunk.number) else {
-                return Ok(false);
-            };
-            let (decide, stats) = &mut *held;
+        self.decide.hand_in(chunk);
+        self.decide.work_off(|(decide, stats), mut chunk| {
             stats.merge(&chunk.stats);
-            decide.decide(chunk);
-        }
-        let Some(mut emit) = self.emit.wait(chunk.number) else {
-            return Ok(false);
-        };
-        if let Some(emit) = &mut *emit {
-            emit.emit(chunk).map_err(Stop::Write)?;
-        }
+            decide.decide(&mut chunk);
+            if self.emits {
+                self.emit.hand_in(chunk);
+            } else {
+                self.pool.put(chunk);
+            }
+            Ok::<_, Stop>(())
+        })?;
+        self.emit.work_off(|emit, mut chunk| {
+            if let Some(emit) = emit {
+                emit.emit(&mut chunk).map_err(Stop::Write)?;
+            }
+            self.pool.put(chunk);
+            Ok(())
+        })?;
         Ok(true)
     }
 
@@ -179,8 +188,7 @@ impl Shop<'_, '_, '_> {
 
     fn close(&self) {
         self.walk.end();
-        self.decide.end();
-        self.emit.end();
+        self.pool.close();
     }
 }
 

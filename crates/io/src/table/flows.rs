@@ -15,7 +15,7 @@ use super::column::{numbers, Text};
 use super::text;
 
 /// Rows in a record batch.
-pub const BATCH: usize = 1 << 15;
+pub const BATCH: usize = 1 << 13;
 
 /// Columns of the flow table.
 pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
