@@ -1,0 +1,33 @@
+//! What is fuzzed: each target is a function that panics when something is wrong.
+
+mod codec;
+mod packet;
+mod pipe;
+mod record;
+
+use crate::mutate::hash;
+use crate::seeds;
+
+/// One target.
+pub struct Target {
+    /// Name in options and in the names of kept inputs.
+    pub name: &'static str,
+    /// Runs one input and notes what was seen: an input that shows something new is changed further.
+    pub run: fn(&[u8], &mut Vec<u64>),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All targets.
+pub const TARGETS: [Target; 5] = [
+    Target { name: "record", run: record::record, seeds: seeds::captures },
+    Target { name: "packet", run: packet::packet, seeds: seeds::frames },
+    Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
+    Target { name: "pipe", run: pipe::pipe, seeds: seeds::captures },
+    Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
+];
+
+/// A number for something that was seen.
+fn note(what: &impl std::fmt::Debug) -> u64 {
+    hash(format!("{what:?}").as_bytes())
+}
