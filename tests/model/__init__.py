@@ -38,9 +38,7 @@ def flows(
 def _row(number: int, flow: Flow) -> Row:
     client_end, guessed = flow.client()
     server_end = flow.other(client_end)
-    client, server = flow.sides[client_end], flow.sides[server_end]
-    if client_end == server_end:  # a host that talks to itself: all is the client's
-        server = type(server)()
+    client, server = flow.sides[client_end], flow.peer(client_end)
     return {
         "flow_id": number,
         "proto": flow.head.proto,

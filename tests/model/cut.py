@@ -41,22 +41,35 @@ def trim(
     outer: bool = False,
     key_vlan: bool = False,
     idle_ns: int = 60_000_000_000,
+    splits: Sequence[int] = (),
 ) -> list[int | None]:
-    """For each packet the number of its bytes that are kept, None if it is cut."""
+    """For each packet the number of its bytes that are kept, None if it is cut.
+
+    ``splits`` are the numbers of packets that begin a file. A fragment that still waits for its
+    first one when its file ends is kept, because the file cannot be held back.
+    """
     shares: dict[int, list[tuple[Flow, Step]]] = {}
+    waited: list[int] = []
+    at = 0
 
     def note(flow: Flow, p: Step) -> None:
         shares.setdefault(id(flow), []).append((flow, p))
+        if any(p.number < start <= at for start in splits):
+            waited.append(p.number)
 
     tracker = Tracker(idle_ns=idle_ns, key_vlan=key_vlan, counted=note)
     packets = steps(records, outer=outer)
     for p in packets:
+        at = p.number
         tracker.feed(p)
+    at = len(packets)
     tracker.finish()  # and keeps the flows, whose ids must stay theirs
     kept: list[int | None] = [p.caplen for p in packets]
     for share in shares.values():
         for p, fate in _fates(share, policy):
             kept[p.number] = fate
+    for number in waited:
+        kept[number] = packets[number].caplen
     return kept
 
 

@@ -97,6 +97,11 @@ class Flow:
         """The end that is not this one (or is, where a host talks to itself)."""
         return next((e for e in self.sides if e != end), end)
 
+    def peer(self, end: End) -> Side:
+        """What the other end sent; nothing where a host talks to itself, since all is that end's."""
+        other = self.other(end)
+        return Side() if other == end else self.sides[other]
+
     def client(self) -> tuple[End, bool]:
         """The client's end, and whether that is a guess."""
         if self.syn_from is not None:
@@ -115,7 +120,7 @@ class Flow:
     def state(self) -> str:
         """One word for how far the session came."""
         client_end, _ = self.client()
-        client, server = self.sides[client_end], self.sides[self.other(client_end)]
+        client, server = self.sides[client_end], self.peer(client_end)
         if self.head.proto != TCP:
             return "two-way" if client.packets and server.packets else "one-way"
         if "R" in client.seen | server.seen:
@@ -172,6 +177,7 @@ class Tracker:
         self.current: dict[object, Flow] = {}
         self.firsts: dict[object, tuple[Step, Flow]] = {}
         self.waiting: list[Step] = []
+        self.missed: set[int] = set()  # of those waiting, the numbers of packets that wait in vain
 
     def feed(self, p: Step) -> None:
         """The next packet."""
@@ -184,9 +190,13 @@ class Tracker:
             if f.frag_id is not None:
                 mine = [w for w in self.waiting if self._datagram(w) == self._datagram(p)]
                 for early in mine:
+                    if early.number in self.missed:
+                        continue
                     if abs(early.ts - p.ts) <= NEAR_NS:
                         self.waiting.remove(early)
                         self._count(flow, early)
+                    else:  # the next one after it is too far away, and no other counts
+                        self.missed.add(early.number)
                 self.firsts[self._datagram(p)] = (p, flow)
             return
         first, flow_or_none = self.firsts.get(self._datagram(p), (None, None))
@@ -227,7 +237,7 @@ class Tracker:
             return False
         if f.proto != TCP or f.offset or "S" not in f.flags or "A" in f.flags:
             return True
-        return not flow.closed and _fits(flow.sides[f.src], flow.sides[flow.other(f.src)], f.seq)
+        return not flow.closed and _fits(flow.sides[f.src], flow.peer(f.src), f.seq)
 
     def _count(self, flow: Flow, p: Step) -> None:
         flow.count(p)

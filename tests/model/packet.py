@@ -1,8 +1,8 @@
 """From the bytes of one packet to what the flow rules need: the reference reading of headers.
 
-Written to be obviously right, one function a header, no care for speed. Whole packets are the
-rule here; a packet that is snapped inside its link or IP header is malformed, one that is snapped
-later keeps the lengths that its headers state.
+Written to be obviously right, one function a header, no care for speed. A packet that is snapped
+inside its link or IP header is malformed, one that is snapped later keeps the lengths that its
+headers state. Prism, Juniper and IEEE 802.3br headers are not read here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ TCP, UDP, SCTP, UDP_LITE, ICMP, ICMP6 = 6, 17, 132, 136, 1, 58
 WITH_PORTS = (TCP, UDP, SCTP, UDP_LITE)
 IPV4, IPV6, TEB = 0x0800, 0x86DD, 0x6558
 MOST_LAYERS = 32
+MOST_TUNNELS = 4
 
 End = tuple[bytes, int]  # packed address, port
 
@@ -76,8 +77,10 @@ class _Reader:
             self.bsd_family(at, end)
         elif kind in (12, 14, 101, 228, 229):
             self.either_ip(at, end)
-        elif kind in (9, 50, 204):
+        elif kind in (9, 50):
             self.ppp(at, end)
+        elif kind == 204:  # the direction stands before the packet
+            self.ppp(at + 1, end)
         elif kind == 51:
             self.pppoe(at, end)
         elif kind == 104:
@@ -87,13 +90,12 @@ class _Reader:
         elif kind == 113:
             self.ethertype(self.word(at + 14), at + 16, end)
         elif kind == 127:
-            (size,) = struct.unpack_from("<H", self.data, at + 2)
-            (present,) = struct.unpack_from("<I", self.data, at + 4)
-            fcs = present & 0b11 == 0b10 and self.data[at + 8] & 0x10
-            self.wlan(at + size, end - (4 if fcs else 0))
+            self.radiotap(at, end)
         elif kind == 192:
             size, inner = struct.unpack_from("<HI", self.data, at + 2)
-            self.link(inner, at + size, end)
+            if inner == 192:
+                raise Malformed
+            self.link(inner, at + max(size, 8), end)
         elif kind == 276:
             self.ethertype(self.word(at), at + 20, end)
         else:
@@ -107,7 +109,7 @@ class _Reader:
             self.llc(at + 14, end)
 
     def llc(self, at: int, end: int) -> None:
-        if self.data[at : at + 6] == b"\xaa\xaa\x03\0\0\0":
+        if self.data[at : at + 6] in (b"\xaa\xaa\x03\0\0\0", b"\xaa\xaa\x03\0\0\xf8"):  # as is, or bridged
             self.ethertype(self.word(at + 6), at + 8, end)
 
     def ethertype(self, kind: int, at: int, end: int) -> None:
@@ -137,14 +139,17 @@ class _Reader:
             self.ethernet(at, end)
 
     def bsd_family(self, at: int, end: int) -> None:
-        family = self.data[at : at + 4]
-        if 2 in family:
+        family = self.word(at, "I")
+        if family > 0xFFFF:  # in the other byte order
+            family = int.from_bytes(self.data[at : at + 4], "little")
+        if family == 2:
             self.ip4(at + 4, end)
-        elif any(number in family for number in (10, 24, 28, 30)):
+        elif family in (10, 24, 28, 30):
             self.ip6(at + 4, end)
 
     def pppoe(self, at: int, end: int) -> None:
-        self.ppp(at + 6, min(end, at + 6 + self.word(at + 4)))
+        if self.word(at + 1, "B") == 0:  # a packet of the session stage
+            self.ppp(at + 6, min(end, at + 6 + self.word(at + 4)))
 
     def ppp(self, at: int, end: int) -> None:
         if self.data[at : at + 2] == b"\xff\x03":
@@ -154,10 +159,26 @@ class _Reader:
             at += 1
         else:
             kind, at = self.word(at), at + 2
-        known = {0x21: IPV4, 0x57: IPV6, 0x281: 0x8847, 0x31: TEB}
-        self.ethertype(known.get(kind, 0), at, end)
+        if kind == 0x31:
+            described = self.word(at + 1, "B") == 1 and self.word(at, "B") & 0x0F == 0  # RFC 3518
+            self.ethernet(at + 2 if described else at, end)
+        else:
+            known = {0x21: IPV4, 0x57: IPV6, 0x281: 0x8847, 0x283: 0x8847}
+            self.ethertype(known.get(kind, 0), at, end)
 
-    def wlan(self, at: int, end: int) -> None:
+    def radiotap(self, at: int, end: int) -> None:
+        (size,) = struct.unpack_from("<H", self.data, at + 2)
+        (first,) = struct.unpack_from("<I", self.data, at + 4)
+        present, field_at = first, 8
+        while present >> 31:
+            (present,) = struct.unpack_from("<I", self.data, at + field_at)
+            field_at += 4
+        if first & 1:  # time stamp, aligned
+            field_at += -field_at % 8 + 8
+        flags = self.word(at + field_at, "B") if first & 2 else 0
+        self.wlan(at + size, end - (4 if flags & 0x10 else 0), padded=bool(flags & 0x20))
+
+    def wlan(self, at: int, end: int, padded: bool = False) -> None:
         control, flags = self.word(at, "B"), self.word(at + 1, "B")
         if control & 0x0C != 0x08 or control & 0x40:  # not data, or data without data
             self.facts = replace(self.facts, reason="wlan-without-data")
@@ -165,9 +186,13 @@ class _Reader:
             self.facts = replace(self.facts, reason="encrypted-link")
         else:
             size = 30 if flags & 3 == 3 else 24
+            first_of_many = 0
             if control & 0x80:
+                first_of_many = 14 if self.word(at + size, "B") & 0x80 else 0  # A-MSDU
                 size += 6 if flags & 0x80 else 2
-            self.llc(at + size, end)
+            if padded:
+                size += -size % 4
+            self.llc(at + size + first_of_many, end)
 
     # The Internet layer.
 
@@ -177,10 +202,16 @@ class _Reader:
             self.ip4(at, end)
         elif version == 6:
             self.ip6(at, end)
-        elif or_ethernet and self.word(at, "I") == 0:  # pseudowire control word (RFC 4385)
+        elif or_ethernet and self.word(at) == 0:  # pseudowire control word (RFC 4385)
             self.ethernet(at + 4, end)
         elif not or_ethernet:
             raise Malformed
+
+    def stop(self, stop: int, end: int) -> int:
+        """Where a datagram ends; one that says more than the tunnel around it holds is none."""
+        if stop > end and self.facts.tunnels:
+            raise Malformed
+        return stop
 
     def ip4(self, at: int, end: int) -> None:
         self.deeper()
@@ -188,7 +219,7 @@ class _Reader:
         size = (first & 15) * 4
         if first >> 4 != 4 or size < 20 or at + size > len(self.data) or 0 < total < size:
             raise Malformed
-        stop = at + total if total else end  # 0: segmentation offload
+        stop = self.stop(at + total if total else end, end)  # 0: segmentation offload
         ends = (self.data[at + 12 : at + 16], 0), (self.data[at + 16 : at + 20], 0)
         offset, more = (fragment & 0x1FFF) * 8, bool(fragment & 0x2000)
         ident = self.word(at + 4) if offset or more else None
@@ -199,7 +230,7 @@ class _Reader:
         length, proto = self.word(at + 4), self.word(at + 6, "B")
         if self.word(at, "B") >> 4 != 6 or at + 40 > len(self.data):
             raise Malformed
-        stop = at + 40 + length if length else end  # 0: jumbogram or segmentation offload
+        stop = self.stop(at + 40 + length if length else end, end)  # 0: jumbogram or offload
         ends = (self.data[at + 8 : at + 24], 0), (self.data[at + 24 : at + 40], 0)
         at += 40
         ident, offset = None, 0
@@ -241,29 +272,37 @@ class _Reader:
     def transport(self, at: int, stop: int) -> None:
         f = self.facts
         least = {TCP: 20, UDP: 8, UDP_LITE: 8, SCTP: 12, ICMP: 8, ICMP6: 8}.get(f.proto, 0)
-        if least == 0 or at + least > len(self.data):
+        there = max(min(stop, len(self.data)) - at, 0)
+        if least == 0:
+            return
+        if f.proto in WITH_PORTS and there >= 4:
+            f = replace(f, src=(f.src[0], self.word(at)), dst=(f.dst[0], self.word(at + 2)))
+        if there < least:
+            self.facts = f
             return
         size, payload = least, stop - at - least
-        if f.proto in WITH_PORTS:
-            f = replace(f, src=(f.src[0], self.word(at)), dst=(f.dst[0], self.word(at + 2)))
-        else:
+        if f.proto not in WITH_PORTS:
             f = replace(f, icmp=(self.word(at, "B"), self.word(at + 1, "B")))
         if f.proto == UDP and self.word(at + 4) >= 8:
             payload = min(self.word(at + 4) - 8, payload)
         if f.proto == TCP:
             size = (self.word(at + 12, "B") >> 4) * 4
+            if not 20 <= size <= stop - at:
+                size = 20
             payload = stop - at - size
             bits = self.word(at + 13, "B")
+            flags = "".join(c for i, c in enumerate("FSRPAUEC") if bits >> i & 1)
             f = replace(
                 f,
-                seq=self.word(at + 4, "I"), ack=self.word(at + 8, "I"), window=self.word(at + 14),
-                flags="".join(c for i, c in enumerate("FSRPAUEC") if bits >> i & 1),
-                wscale=_window_scale(self.data[at + 20 : at + size]),
+                seq=self.word(at + 4, "I"), window=self.word(at + 14), flags=flags,
+                ack=self.word(at + 8, "I") if "A" in flags else 0,
+                wscale=_window_scale(self.data[at + 20 : min(at + size, stop)]) if "S" in flags else None,
             )  # fmt: skip
-        header_len = min(at + size, len(self.data))
-        self.facts = replace(f, payload=max(payload, 0), header_len=header_len)
+        self.facts = replace(f, payload=payload, header_len=min(at + size, len(self.data)))
 
     def through(self, name: str) -> None:
+        if len(self.facts.tunnels) == MOST_TUNNELS:
+            raise Malformed
         self.facts = replace(self.facts, tunnels=(*self.facts.tunnels, name), reason="not-ip")
 
     def tunnel(self, at: int, stop: int) -> bool:
@@ -276,60 +315,83 @@ class _Reader:
         elif proto == 47:
             self.gre(at, stop)
         elif proto == 115:
-            self.through("l2tp")
-            self.ethernet(at + 4, stop)
+            return self.l2tp3(at, stop)
         elif proto == UDP:
-            return self.udp_tunnel(ports, at + 8, stop)
+            known = (4789, 6081, 2152, 3544, 1701, 5247)
+            port = next((port for port in reversed(ports) if port in known), 0)
+            return self.udp_tunnel(port, at + 8, stop)
         else:
             return False
         return True
 
     def gre(self, at: int, stop: int) -> None:
         flags, kind = self.word(at), self.word(at + 2)
+        if flags & 7 > 1 or flags & 0x4000:
+            raise Malformed
         has_seq = flags & 0x1000
         at += 4 + 4 * bool(flags & 0x8000) + 4 * bool(flags & 0x2000) + 4 * bool(has_seq)
         if flags & 7 == 1:
             at += 4 * bool(flags & 0x80)
         if kind in (0x88BE, 0x22EB):
             self.through("erspan")
-            head = 12 if kind == 0x22EB else 8 if has_seq else 0
+            head = 8 if has_seq else 0
+            if kind == 0x22EB:
+                head = 20 if self.word(at + 11, "B") & 1 else 12  # with the platform's subheader
             self.ethernet(at + head, stop)
         else:
             self.through("gre")
             self.ethertype(kind, at, stop)
 
-    def udp_tunnel(self, ports: tuple[int, int], at: int, stop: int) -> bool:
-        if 4789 in ports and self.word(at, "B") & 8:
+    def l2tp3(self, at: int, stop: int) -> bool:
+        """Version 3 over IP: nobody says how long the cookie is, so what fits is it."""
+        if self.word(at, "I") == 0:
+            return False
+        before = self.facts, self.layers
+        for head in (4, 8, 12, 16):
+            self.facts, self.layers = before
+            try:
+                self.through("l2tp")
+                self.ethernet(at + head, stop)
+            except Malformed:
+                continue
+            if self.facts.reason == "none":
+                return True
+        return False
+
+    def udp_tunnel(self, port: int, at: int, stop: int) -> bool:
+        if port == 4789 and self.word(at, "B") & 8:
             self.through("vxlan")
             self.ethernet(at + 8, stop)
-        elif 6081 in ports:
+        elif port == 6081 and self.word(at, "B") < 0x40:
             self.through("geneve")
             size = 8 + (self.word(at, "B") & 63) * 4
             self.ethertype(self.word(at + 2), at + size, stop)
-        elif 2152 in ports and self.word(at + 1, "B") == 0xFF:
+        elif port == 2152 and self.word(at, "B") >> 4 == 3 and self.word(at + 1, "B") == 0xFF:
             self.through("gtpu")
             flags, at = self.word(at, "B"), at + 8
             if flags & 7:
                 following, at = self.word(at + 3, "B") if flags & 4 else 0, at + 4
                 while following:
+                    if self.word(at, "B") == 0:
+                        raise Malformed
                     at += self.word(at, "B") * 4
                     following = self.word(at - 1, "B")
             self.either_ip(at, stop)
-        elif 3544 in ports:
+        elif port == 3544:
             self.through("teredo")
             if self.word(at) == 1:
                 at += 13 + self.word(at + 2, "B") + self.word(at + 3, "B")
             if self.word(at) == 0:
                 at += 8
             self.ip6(at, stop)
-        elif 1701 in ports and self.word(at) & 0x800F == 2:
+        elif port == 1701 and self.word(at) & 0x800F == 2:
             self.through("l2tp")
             flags = self.word(at)
             size = 6 + 2 * bool(flags & 0x4000) + 4 * bool(flags & 0x0800)
             if flags & 0x0200:
                 size += 2 + self.word(at + size)
             self.ppp(at + size, stop)
-        elif 5247 in ports and self.word(at, "B") == 0:
+        elif port == 5247 and self.word(at, "I") & 0xFF000088 == 0:  # no DTLS, fragment, keep-alive
             self.through("capwap")
             bits = self.word(at, "I")
             inner = at + (bits >> 19 & 31) * 4
@@ -347,7 +409,7 @@ def _window_scale(options: bytes) -> int | None:
         elif at + 1 >= len(options) or options[at + 1] < 2:
             return None
         elif options[at] == 3 and options[at + 1] == 3 and at + 2 < len(options):
-            return options[at + 2]
+            return min(options[at + 2], 14)
         else:
             at += options[at + 1]
     return None
@@ -357,7 +419,7 @@ def parse(data: bytes, wirelen: int, link: int, *, outer: bool = False) -> Facts
     """The facts of one packet of a link type."""
     reader = _Reader(data, wirelen, outer=outer)
     try:
-        reader.link(link, 0, wirelen)
+        reader.link(link, 0, max(wirelen, len(data)))
     except (Malformed, struct.error, IndexError):
         return Facts(reason="malformed", vlan=reader.facts.vlan)
     return reader.facts

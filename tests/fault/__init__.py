@@ -1,0 +1,1 @@
+"""What stays behind when a run is killed, interrupted or meets a full disk."""
