@@ -32,7 +32,7 @@ fn run(tracker: &mut Tracker, observer: &mut impl crate::flow::Observer, packets
             payload: caplen.saturating_sub(54) + 10,
             ..Facts::default()
         };
-        let p = Packet { facts: &facts, ts: 0, caplen, wirelen: caplen + 10, pos: 0 };
+        let p = Packet { facts: &facts, ts: 0, caplen, wirelen: caplen + 10, pos: 0, data: &[] };
         tracker.feed(p, facts.key.hash(tracker.table().seed()), None, observer);
     }
 }

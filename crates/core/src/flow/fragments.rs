@@ -90,6 +90,7 @@ impl Early {
             caplen: self.caplen,
             wirelen: self.wirelen,
             pos: self.at.pos,
+            data: &[],
         }
     }
 }

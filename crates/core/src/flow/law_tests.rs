@@ -136,7 +136,8 @@ fn rules(tcp_idle: bool) -> Rules {
 
 fn run(tracker: &mut Tracker, packets: &[Made], observer: &mut impl super::Observer) {
     for m in packets {
-        let p = Packet { facts: &m.facts, ts: m.ts, caplen: m.caplen, wirelen: m.caplen + 4, pos: 0 };
+        let p =
+            Packet { facts: &m.facts, ts: m.ts, caplen: m.caplen, wirelen: m.caplen + 4, pos: 0, data: &[] };
         let hash = m.facts.key.hash(tracker.table().seed());
         tracker.feed(p, hash, m.frag.as_ref(), observer);
     }

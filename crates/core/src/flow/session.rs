@@ -41,6 +41,8 @@ pub struct Packet<'a> {
     pub wirelen: u32,
     /// Number of the packet in the traffic, from 0.
     pub pos: u64,
+    /// Its captured bytes, from the link header on; none for a fragment that had to wait.
+    pub data: &'a [u8],
 }
 
 /// Bits of [`Side::seen`]: what one end has sent. Names as in RFC 9293.

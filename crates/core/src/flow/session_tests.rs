@@ -39,7 +39,7 @@ fn segment(dir: u8, flags: u8, seq: u32, payload: u32) -> Facts {
 }
 
 fn feed(tracker: &mut Tracker, ts: i64, facts: &Facts) {
-    let p = Packet { facts, ts, caplen: 60 + facts.payload, wirelen: 60 + facts.payload, pos: 0 };
+    let p = Packet { facts, ts, caplen: 60 + facts.payload, wirelen: 60 + facts.payload, pos: 0, data: &[] };
     let hash = facts.key.hash(tracker.table().seed());
     tracker.feed(p, hash, None, &mut Silent);
 }

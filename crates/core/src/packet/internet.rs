@@ -49,6 +49,7 @@ impl Reader<'_> {
             fragment: place & 0x3fff != 0,
             id: u32::from(u16::from_be_bytes([head[4], head[5]])),
         };
+        self.facts.ip_at = place_of(at);
         self.internet(&datagram, at + size, stop)
     }
 
@@ -67,6 +68,7 @@ impl Reader<'_> {
         dst.copy_from_slice(&head[24..40]);
         let mut datagram =
             Datagram { version: 6, src, dst, proto: head[6], later: false, fragment: false, id: 0 };
+        self.facts.ip_at = place_of(at);
         let mut at = at + 40;
         while matches!(datagram.proto, 0 | 43 | 44 | 51 | 60 | 135) && !datagram.later {
             self.deeper()?;
@@ -117,6 +119,7 @@ impl Reader<'_> {
         }
         f.payload = stop.saturating_sub(at) as u32;
         f.header_len = at.min(self.data.len()) as u32;
+        f.transport_at = place_of(at);
         (f.tcp_flags, f.window, f.seq, f.ack, f.icmp, f.wscale) = (0, 0, 0, 0, [0; 2], super::NO_WSCALE);
         let (mut sport, mut dport) = (0, 0);
         if !d.later {
@@ -137,4 +140,10 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// An offset as it stands in the facts.
+#[inline(always)]
+fn place_of(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(super::Facts::NOWHERE)
 }

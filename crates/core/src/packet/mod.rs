@@ -178,6 +178,10 @@ pub struct Facts {
     /// Length of the headers, from the start of the packet to the transport payload,
     /// at most the captured length. `--rest headers` keeps this much.
     pub header_len: u32,
+    /// Where the innermost IP header begins in the packet; [`Facts::NOWHERE`] without one.
+    pub ip_at: u16,
+    /// Where the transport header (of a later fragment: its payload) begins; [`Facts::NOWHERE`] without one.
+    pub transport_at: u16,
     /// TCP flags byte, 0 for anything else.
     pub tcp_flags: u8,
     /// TCP window scale of a SYN, [`NO_WSCALE`] if there is none.
@@ -196,6 +200,11 @@ pub struct Facts {
     pub tunnels: u16,
     /// Bits of [`anomaly`].
     pub anomalies: u16,
+}
+
+impl Facts {
+    /// There is no such header, or it stands behind the first 65,534 bytes.
+    pub const NOWHERE: u16 = u16::MAX;
 }
 
 /// Odd things about a packet that do not stop it from being counted.

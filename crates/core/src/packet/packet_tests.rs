@@ -28,7 +28,22 @@ fn a_plain_segment_is_read() {
     assert_eq!((f.class, f.reason, f.dir), (Class::Flow, NoFlow::None, 1));
     assert_eq!((f.key.lo_port, f.key.hi_port, f.key.proto, f.key.version), (443, 40000, 6, 4));
     assert_eq!((f.payload, f.header_len, f.seq, f.ack, f.window, f.tcp_flags), (5, 54, 7, 9, 256, 0x18));
-    assert_eq!(f.anomalies, 0);
+    assert_eq!((f.anomalies, f.ip_at, f.transport_at), (0, 14, 34));
+}
+
+#[test]
+fn offsets_are_those_of_the_innermost_headers() {
+    let inner = &tcp4(40000, 443, b"hello")[14..];
+    let mut p = vec![0x45, 0];
+    p.extend((20 + inner.len() as u16).to_be_bytes());
+    p.extend([0, 1, 0, 0, 64, 4, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+    p.extend(inner);
+    let f = read(101, &p, p.len() as u32, &Options::default());
+    assert_eq!((f.ip_at, f.transport_at, f.header_len), (20, 40, 60));
+    let f = read(101, &p, p.len() as u32, &Options { outer: true, ..Options::default() });
+    assert_eq!((f.ip_at, f.transport_at), (0, 20));
+    let f = read(1, &[0xff; 60], 60, &Options::default());
+    assert_eq!((f.ip_at, f.transport_at), (Facts::NOWHERE, Facts::NOWHERE));
 }
 
 #[test]

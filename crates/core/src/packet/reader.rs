@@ -29,7 +29,13 @@ pub(super) struct Mark(Facts, FragKey, u8);
 
 impl<'a> Reader<'a> {
     fn new(data: &'a [u8], options: Options) -> Self {
-        let facts = Facts { reason: NoFlow::NotIp, wscale: super::NO_WSCALE, ..Facts::default() };
+        let facts = Facts {
+            reason: NoFlow::NotIp,
+            wscale: super::NO_WSCALE,
+            ip_at: Facts::NOWHERE,
+            transport_at: Facts::NOWHERE,
+            ..Facts::default()
+        };
         Self { data, options, facts, frag: FragKey::default(), layers: 0 }
     }
 
@@ -116,6 +122,8 @@ fn run(link: u16, data: &[u8], wirelen: u32, options: Options) -> (Facts, FragKe
             vlan: facts.vlan,
             anomalies: facts.anomalies,
             wscale: super::NO_WSCALE,
+            ip_at: Facts::NOWHERE,
+            transport_at: Facts::NOWHERE,
             ..Facts::default()
         };
     }
@@ -124,6 +132,7 @@ fn run(link: u16, data: &[u8], wirelen: u32, options: Options) -> (Facts, FragKe
     }
     if facts.reason != NoFlow::None {
         (facts.class, facts.key, facts.tunnels) = (Class::NoFlow, super::Key::default(), 0);
+        (facts.ip_at, facts.transport_at) = (Facts::NOWHERE, Facts::NOWHERE);
     } else if options.key_vlan {
         facts.key.vlan = facts.vlan;
     }

@@ -24,6 +24,7 @@ pub fn feed(tracker: &mut Tracker, chunk: &mut Chunk, observer: &mut impl Observ
                 caplen: record.caplen,
                 wirelen: record.wirelen,
                 pos: 0,
+                data: chunk.packet(record),
             };
             let frag = frags.next_if(|(at, _)| *at as usize == i).map(|(_, key)| key);
             tracker.feed(packet, chunk.hashes[i], frag, observer);
