@@ -23,3 +23,4 @@ pub mod flow;
 pub mod packet;
 pub mod pipe;
 pub mod record;
+pub mod select;

@@ -1,7 +1,9 @@
 //! A piece of a capture on its way through the stages.
 
+use std::sync::Arc;
+
 use crate::packet::{self, Class, Facts, FragKey, Options, Seed};
-use crate::record::{Record, Shape};
+use crate::record::{Interface, Record, Shape};
 
 use super::stats::Stats;
 use crate::cut::Fate;
@@ -40,6 +42,14 @@ pub struct Chunk {
     pub fates: Vec<Fate>,
     /// Fates of packets in earlier chunks that waited.
     pub late: Vec<crate::cut::Late>,
+    /// The tag of each packet, where somebody chooses; see [`Tag`](super::Tag).
+    pub tags: Vec<u32>,
+    /// Tags of packets in earlier chunks that waited, by position.
+    pub late_tags: Vec<(u64, u32)>,
+    /// The interfaces described up to the end of the chunk.
+    pub interfaces: Arc<[Interface]>,
+    /// Bytes of the file header at `from`, in the first chunk of a pcap file.
+    pub head: usize,
     /// Room for flows on its way to the table.
     pub room: Block,
     /// Whether the table will need it.
@@ -56,6 +66,9 @@ impl Chunk {
         self.frags.clear();
         self.fates.clear();
         self.late.clear();
+        self.tags.clear();
+        self.late_tags.clear();
+        self.head = 0;
         self.stats = Stats::default();
         (self.from, self.to) = (0, 0);
     }

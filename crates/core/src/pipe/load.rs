@@ -1,11 +1,12 @@
 //! Gets the next chunk of a capture, ending at a record border.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use super::chunk::Chunk;
 use super::Stop;
 use crate::error::{Damage, DamageKind, NotACapture};
-use crate::record::Walker;
+use crate::record::{Interface, Walker};
 
 /// Reading at a position, from several threads at once.
 pub trait ReadAt: Sync {
@@ -35,6 +36,7 @@ pub(super) struct Walk<'a> {
     /// Stream: bytes that were read but not walked.
     rest: Vec<u8>,
     at_end: bool,
+    interfaces: Arc<[Interface]>,
 }
 
 /// The shared side of an input: what workers may use without a turn.
@@ -70,7 +72,8 @@ impl<'a> Walk<'a> {
         let rest = if file.is_some() { Vec::new() } else { prefix };
         // The first chunk holds the whole file header.
         let chunk = chunk.max(walker.header_len());
-        let walk = Self { walker, next: 0, damage, ended: false, stream, rest, at_end };
+        let walk =
+            Self { walker, next: 0, damage, ended: false, stream, rest, at_end, interfaces: Arc::new([]) };
         Ok((walk, Positions { file, chunk }))
     }
 
@@ -83,9 +86,15 @@ impl<'a> Walk<'a> {
         c.format = self.walker.format();
         c.shape = self.walker.shape();
         match positions.file {
-            Some((file, size)) => self.walk_at(c, file, size, positions.chunk),
-            None => self.walk_stream(c, positions.chunk),
+            Some((file, size)) => self.walk_at(c, file, size, positions.chunk)?,
+            None => self.walk_stream(c, positions.chunk)?,
         }
+        let interfaces = self.walker.interfaces();
+        if interfaces.len() != self.interfaces.len() {
+            self.interfaces = interfaces.into();
+        }
+        c.interfaces = self.interfaces.clone();
+        Ok(())
     }
 
     fn walk_at(&mut self, c: &mut Chunk, file: &dyn ReadAt, size: u64, room: usize) -> Result<(), Stop> {
@@ -99,7 +108,8 @@ impl<'a> Walk<'a> {
         c.from = (self.next - c.base) as usize;
         c.to = c.from;
         if self.next == 0 {
-            c.to = self.walker.header_len().min(c.bytes.len());
+            c.head = self.walker.header_len().min(c.bytes.len());
+            c.to = c.head;
         }
         loop {
             let step = self.step(c, end);
@@ -121,7 +131,8 @@ impl<'a> Walk<'a> {
         c.base = self.next;
         c.bytes.append(&mut self.rest);
         if self.next == 0 {
-            c.to = self.walker.header_len();
+            c.head = self.walker.header_len();
+            c.to = c.head;
         }
         let mut want = room;
         loop {

@@ -14,23 +14,31 @@
 //! So one pass gives exactly what one thread gives, whatever their number.
 
 mod chunk;
+mod deal;
 mod emit;
 mod feed;
 mod line;
 mod load;
+mod outlet;
 mod run;
 mod stats;
+mod tag;
 mod turn;
 
+#[cfg(test)]
+mod extract_tests;
 #[cfg(test)]
 mod pipe_tests;
 
 pub use chunk::Chunk;
+pub use deal::{Deal, Take};
 pub use emit::Writer;
 pub use feed::{feed, Scan, Trim};
 pub use load::{Input, ReadAt};
+pub use outlet::{is_chosen, misfit, out_of_range, Count, Form, Outlet};
 pub use run::{run, Decide, Emit, End, Passes, Plan};
 pub use stats::Stats;
+pub use tag::{Tag, WAITS};
 
 use std::fmt;
 use std::io;

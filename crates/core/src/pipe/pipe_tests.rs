@@ -8,7 +8,7 @@ use crate::error::DamageKind;
 use crate::flow::Rules;
 use crate::packet::{Options, Seed};
 
-struct Bytes<'a>(&'a [u8]);
+pub struct Bytes<'a>(pub &'a [u8]);
 
 impl ReadAt for Bytes<'_> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -20,7 +20,7 @@ impl ReadAt for Bytes<'_> {
 }
 
 /// A datagram or a fragment of one: (pair of hosts, offset in eights, more follow, payload).
-type Made = (u8, u16, bool, Vec<u8>);
+pub type Made = (u8, u16, bool, Vec<u8>);
 
 fn packet((pair, offset, more, payload): &Made) -> Vec<u8> {
     let mut p = vec![0x45, 0];
@@ -39,7 +39,7 @@ fn packet((pair, offset, more, payload): &Made) -> Vec<u8> {
     p
 }
 
-fn capture(packets: &[Made]) -> Vec<u8> {
+pub fn capture(packets: &[Made]) -> Vec<u8> {
     let mut file: Vec<u8> =
         [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 101].iter().flat_map(|v| v.to_le_bytes()).collect();
     for (i, made) in packets.iter().enumerate() {
@@ -77,7 +77,7 @@ fn trim(file: &[u8], jobs: usize, chunk: usize, stream: bool) -> Result {
     Result { out, flows, stats: end.stats, damage: end.damage, kept }
 }
 
-fn made() -> impl Strategy<Value = Made> {
+pub fn made() -> impl Strategy<Value = Made> {
     (0_u8..3, 0_u16..3, any::<bool>(), prop::collection::vec(any::<u8>(), 0..60))
 }
 

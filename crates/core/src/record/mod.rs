@@ -26,6 +26,7 @@ mod pcapng;
 mod shorten;
 mod time;
 mod walker;
+pub mod write;
 
 pub use bytes::ByteOrder;
 pub use pcap::Lengths;
@@ -35,6 +36,8 @@ pub use walker::{Interface, Walked, Walker, MAX_INTERFACES};
 
 #[cfg(test)]
 mod record_tests;
+#[cfg(test)]
+mod write_tests;
 
 /// One packet record inside a buffer that holds a piece of a capture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

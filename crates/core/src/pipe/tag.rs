@@ -1,0 +1,155 @@
+//! Tags the packets of chosen flows.
+
+use super::chunk::Chunk;
+use super::run::Decide;
+use crate::flow::{Flow, Left, Observer, Packet, Rules, Tracker};
+use crate::packet::Class;
+use crate::select::{Chosen, Sessions, UNCHOSEN};
+
+/// The tag of a fragment that waits for the first one of its datagram.
+pub const WAITS: u32 = UNCHOSEN - 1;
+
+/// Gives every packet of a chosen flow the flow's tag: sets [`Chunk::tags`] and [`Chunk::late_tags`].
+pub struct Tag<'a> {
+    chosen: &'a Chosen,
+    /// The sessions on the chosen keys: the carry.
+    tracker: Tracker,
+    sessions: Sessions,
+    /// Over a trimmed file: follows its fragments. Its sessions are told by time, for they may have come
+    /// apart where packets are cut.
+    trimmed: Option<Tracker>,
+    start: u64,
+    tags: Vec<u32>,
+    late: Vec<(u64, u32)>,
+}
+
+impl<'a> Tag<'a> {
+    /// Nothing read yet. The rules are those of the table from which the flows were chosen.
+    pub fn new(chosen: &'a Chosen, rules: Rules) -> Self {
+        Self {
+            chosen,
+            tracker: Tracker::new(rules, Left::Start, chosen.seed()),
+            sessions: Sessions::default(),
+            trimmed: None,
+            start: 0,
+            tags: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// A new file begins. `trimmed`: a ledger tells its flows.
+    pub fn begin_file(&mut self, trimmed: bool) {
+        let rules = *self.tracker.table().rules();
+        self.trimmed = trimmed.then(|| Tracker::new(rules, Left::Start, self.chosen.seed()));
+        self.start = self.current().packets();
+    }
+
+    /// The file ends. The tags of fragments that still wait: without the first one of their datagram they are orphans.
+    pub fn end_file(&mut self, last: bool) -> Vec<(u64, u32)> {
+        if last || self.trimmed.is_some() {
+            let (tracker, mut told) = self.parts();
+            tracker.finish(&mut told);
+        }
+        self.trimmed = None;
+        std::mem::take(&mut self.late)
+    }
+
+    /// The flows so far, to take in what a ledger says; then [`Tag::catch_up`].
+    pub fn tracker_mut(&mut self) -> &mut Tracker {
+        &mut self.tracker
+    }
+
+    /// Takes in the sessions that came from a ledger.
+    pub fn catch_up(&mut self) {
+        self.sessions.catch_up(self.chosen, self.tracker.table());
+    }
+
+    fn current(&self) -> &Tracker {
+        self.trimmed.as_ref().unwrap_or(&self.tracker)
+    }
+
+    fn parts(&mut self) -> (&mut Tracker, Told<'_>) {
+        let told = Told {
+            chosen: self.chosen,
+            sessions: self.trimmed.is_none().then_some(&mut self.sessions),
+            start: self.start,
+            tags: &mut self.tags,
+            late: &mut self.late,
+        };
+        (self.trimmed.as_mut().unwrap_or(&mut self.tracker), told)
+    }
+}
+
+impl Decide for Tag<'_> {
+    fn decide(&mut self, chunk: &mut Chunk) {
+        chunk.first = self.current().packets();
+        let chosen = self.chosen;
+        let (tracker, mut told) = self.parts();
+        let mut frags = chunk.frags.iter().peekable();
+        for (i, facts) in chunk.facts.iter().enumerate() {
+            let record = &chunk.records[i];
+            let frag = frags.next_if(|(at, _)| *at as usize == i).map(|(_, key)| key);
+            let follow = match facts.class {
+                Class::NoFlow => false,
+                // Also of other flows: whose first fragment is seen is no orphan.
+                Class::Flow if facts.fragment => true,
+                Class::Flow => chosen.may_hold(chunk.hashes[i]) && chosen.holds(&facts.key),
+                Class::Continuation => true,
+            };
+            if follow {
+                let packet = Packet {
+                    facts,
+                    ts: record.ts,
+                    caplen: record.caplen,
+                    wirelen: record.wirelen,
+                    pos: 0,
+                    data: chunk.packet(record),
+                };
+                tracker.feed(packet, chunk.hashes[i], frag, &mut told);
+            } else {
+                told.tags.push(UNCHOSEN);
+                tracker.skip(1, u64::from(record.caplen));
+            }
+        }
+        chunk.tags.append(&mut self.tags);
+        chunk.late_tags.append(&mut self.late);
+    }
+}
+
+/// Turns what the tracker says into tags.
+struct Told<'a> {
+    chosen: &'a Chosen,
+    /// `None`: flows are told by time.
+    sessions: Option<&'a mut Sessions>,
+    start: u64,
+    tags: &'a mut Vec<u32>,
+    late: &'a mut Vec<(u64, u32)>,
+}
+
+impl Told<'_> {
+    fn note(&mut self, p: &Packet<'_>, tag: u32, late: bool) {
+        if !late {
+            self.tags.push(tag);
+        } else if p.pos >= self.start {
+            self.late.push((p.pos, tag));
+        }
+    }
+}
+
+impl Observer for Told<'_> {
+    fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
+        let tag = match &mut self.sessions {
+            Some(sessions) => sessions.tag(self.chosen, n, flow),
+            None => self.chosen.at(&flow.key, p.ts),
+        };
+        self.note(p, tag, late);
+    }
+
+    fn waits(&mut self, _: &Packet<'_>) {
+        self.tags.push(WAITS);
+    }
+
+    fn aside(&mut self, p: &Packet<'_>, late: bool) {
+        self.note(p, UNCHOSEN, late);
+    }
+}

@@ -1,0 +1,8 @@
+//! Which flows and packets are wanted.
+
+mod chosen;
+
+#[cfg(test)]
+mod chosen_tests;
+
+pub use chosen::{Chosen, Sessions, UNCHOSEN};
