@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value)] // what PyO3 takes out of Python objects is owned
 
 mod errors;
+mod extractor;
 mod flows;
 mod reports;
 mod scanner;
@@ -24,6 +25,7 @@ use pyo3::types::PyDict;
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
+    m.add_class::<extractor::Extractor>()?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;

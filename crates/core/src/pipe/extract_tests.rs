@@ -1,5 +1,7 @@
 //! Chosen packets come out, all of them and no others, on any number of threads and in chunks of any size.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::pipe_tests::{capture, made, Bytes};
@@ -62,7 +64,7 @@ fn model(files: &[Vec<u8>]) -> Model {
 }
 
 fn extract(files: &[Vec<u8>], chosen: &Chosen, form: [Form; 2], jobs: usize, chunk: usize) -> Vec<u8> {
-    let mut tag = Tag::new(chosen, Rules::default());
+    let mut tag = Tag::new(Arc::new(chosen.clone()), Rules::default());
     let mut outlet = Outlet::new(Vec::new());
     for (i, file) in files.iter().enumerate() {
         tag.begin_file(false);
@@ -154,7 +156,7 @@ fn a_pcap_file_has_one_link_type() {
     let files = [ip, other];
     let model = model(&files);
     let chosen = Chosen::new(model.tracker.table(), &[(0, 0)], SEED);
-    let mut tag = Tag::new(&chosen, Rules::default());
+    let mut tag = Tag::new(Arc::new(chosen), Rules::default());
     let mut outlet = Outlet::new(Vec::new());
     let mut said = Vec::new();
     for file in &files {

@@ -1,17 +1,21 @@
 //! Tags the packets of chosen flows.
 
+use std::sync::Arc;
+
 use super::chunk::Chunk;
 use super::run::Decide;
-use crate::flow::{Flow, Left, Observer, Packet, Rules, Tracker};
-use crate::packet::Class;
+use crate::flow::{Flow, Left, Observer, Packet, Rules, Table, Tracker};
+use crate::packet::{Class, Seed};
 use crate::select::{Chosen, Sessions, UNCHOSEN};
 
 /// The tag of a fragment that waits for the first one of its datagram.
 pub const WAITS: u32 = UNCHOSEN - 1;
 
 /// Gives every packet of a chosen flow the flow's tag: sets [`Chunk::tags`] and [`Chunk::late_tags`].
-pub struct Tag<'a> {
-    chosen: &'a Chosen,
+pub struct Tag {
+    chosen: Arc<Chosen>,
+    /// Every packet has tag 0, also those without a flow.
+    everything: bool,
     /// The sessions on the chosen keys: the carry.
     tracker: Tracker,
     sessions: Sessions,
@@ -23,18 +27,26 @@ pub struct Tag<'a> {
     late: Vec<(u64, u32)>,
 }
 
-impl<'a> Tag<'a> {
+impl Tag {
     /// Nothing read yet. The rules are those of the table from which the flows were chosen.
-    pub fn new(chosen: &'a Chosen, rules: Rules) -> Self {
+    pub fn new(chosen: Arc<Chosen>, rules: Rules) -> Self {
         Self {
-            chosen,
             tracker: Tracker::new(rules, Left::Start, chosen.seed()),
+            chosen,
+            everything: false,
             sessions: Sessions::default(),
             trimmed: None,
             start: 0,
             tags: Vec::new(),
             late: Vec::new(),
         }
+    }
+
+    /// Chooses all packets.
+    pub fn everything() -> Self {
+        let none =
+            Chosen::new(&Table::new(Rules::default(), Left::Start, Seed::default()), &[], Seed::default());
+        Self { everything: true, ..Self::new(Arc::new(none), Rules::default()) }
     }
 
     /// A new file begins. `trimmed`: a ledger tells its flows.
@@ -61,7 +73,7 @@ impl<'a> Tag<'a> {
 
     /// Takes in the sessions that came from a ledger.
     pub fn catch_up(&mut self) {
-        self.sessions.catch_up(self.chosen, self.tracker.table());
+        self.sessions.catch_up(&self.chosen, self.tracker.table());
     }
 
     fn current(&self) -> &Tracker {
@@ -70,7 +82,7 @@ impl<'a> Tag<'a> {
 
     fn parts(&mut self) -> (&mut Tracker, Told<'_>) {
         let told = Told {
-            chosen: self.chosen,
+            chosen: &self.chosen,
             sessions: self.trimmed.is_none().then_some(&mut self.sessions),
             start: self.start,
             tags: &mut self.tags,
@@ -80,11 +92,17 @@ impl<'a> Tag<'a> {
     }
 }
 
-impl Decide for Tag<'_> {
+impl Decide for Tag {
     fn decide(&mut self, chunk: &mut Chunk) {
         chunk.first = self.current().packets();
-        let chosen = self.chosen;
+        if self.everything {
+            chunk.tags.resize(chunk.records.len(), 0);
+            let bytes = chunk.records.iter().map(|r| u64::from(r.caplen)).sum();
+            self.tracker.skip(chunk.records.len() as u64, bytes);
+            return;
+        }
         let (tracker, mut told) = self.parts();
+        let chosen = told.chosen;
         let mut frags = chunk.frags.iter().peekable();
         for (i, facts) in chunk.facts.iter().enumerate() {
             let record = &chunk.records[i];

@@ -2,13 +2,17 @@
 //!
 //! [`Scan`] lists flows, [`Trim`] cuts. Both keep their flow table from file to file.
 
+mod extract;
 mod output;
 mod report;
 mod scan;
+mod split;
 mod trim;
 
+pub use extract::Extract;
 pub use report::{FileReport, LedgerUse, TrimReport};
 pub use scan::Scan;
+pub use split::Split;
 pub use trim::{Trim, TrimOptions};
 
 use std::fmt;

@@ -106,6 +106,22 @@ impl Flows {
         Self { table: Arc::new(table), ids: (!plain).then(|| Arc::new(order)), rows: None, seed }
     }
 
+    /// The flows that the rows are of.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// For flows of these ids: their numbers in the table, each with its place in `ids`.
+    pub fn numbers(&self, ids: &[u32]) -> Result<Vec<(u32, u32)>, String> {
+        let number = |(place, &id): (usize, &u32)| {
+            if id >= self.table.len() {
+                return Err(format!("there is no flow {id}: there are {}", self.table.len()));
+            }
+            Ok((self.ids.as_ref().map_or(id, |ids| ids[id as usize]), place as u32))
+        };
+        ids.iter().enumerate().map(number).collect()
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.as_ref().map_or(self.table.len() as usize, |r| r.len())
