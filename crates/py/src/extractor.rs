@@ -1,6 +1,7 @@
 //! `Extractor`: takes flows out of captures.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use flowkeep_core::pipe::Form;
 use flowkeep_io::codec::Compression;
@@ -15,7 +16,8 @@ use super::{reports, settings, watch};
 /// Goes over the captures from which flows were listed, and writes the packets of some of them.
 #[pyclass(module = "flowkeep._native")]
 pub struct Extractor {
-    extract: Option<Extract>,
+    /// The lock is never waited for: every call has the object to itself.
+    extract: Mutex<Option<Extract>>,
     out: PathBuf,
 }
 
@@ -57,7 +59,7 @@ impl Extractor {
                 .and_then(|split| Extract::split(settings, chosen, split)),
             (chosen, ..) => Extract::new(settings, chosen, &out, compression),
         };
-        let extract = Some(extract.map_err(|error| to_python(py, &out, error))?);
+        let extract = Mutex::new(Some(extract.map_err(|error| to_python(py, &out, error))?));
         Ok(Self { extract, out })
     }
 
@@ -80,7 +82,8 @@ impl Extractor {
             other => return Err(named(py, "UsageError", format!("form {other:?} is not one that is known"))),
         };
         let out = self.out.clone();
-        let extract = self.extract.as_mut().ok_or_else(|| over(py, &out))?;
+        let held = self.extract.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let extract = held.as_mut().ok_or_else(|| over(py, &out))?;
         let report = watch::run(py, &path, progress.as_ref(), |control| {
             extract.file(&path, ledger.as_deref(), form, last, control)
         })?;
@@ -94,7 +97,8 @@ impl Extractor {
         empty_link: Option<u16>,
         nanoseconds: bool,
     ) -> PyResult<(u64, u64, u64)> {
-        let extract = self.extract.take().ok_or_else(|| over(py, &self.out))?;
+        let held = self.extract.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let extract = held.take().ok_or_else(|| over(py, &self.out))?;
         let done = py.detach(|| extract.finish(empty_link.map(|link| (link, nanoseconds))));
         let (count, out_bytes) = done.map_err(|error| to_python(py, &self.out, error))?;
         Ok((count.packets, count.bytes, out_bytes))
