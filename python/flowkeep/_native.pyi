@@ -19,6 +19,9 @@ class Probe(TypedDict):
     compression: str | None  # None, "gzip", "zstd", "lz4", "xz"
     size: int  # bytes on disk, -1 when not a regular file
     first_ts: int | None  # time of the first packet, None when there is none
+    head: bytes  # file header of a pcap file, empty for pcapng
+    links: list[int]  # link types of the interfaces described before the first packet, ascending
+    nanoseconds: bool  # an interface has a finer resolution than microseconds
 
 class DamageInfo(TypedDict):
     """Where a capture is broken; everything before ``offset`` was used."""
@@ -78,6 +81,11 @@ class FlowTable:
         ``bytes``, ``packets`` and ``payload_bytes`` (both directions together) are understood.
 
         Raises ValueError for an unknown column."""
+    def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
+        """Per row: 1 if the client's address is in one of the networks (address of 4 or 16 bytes, bits
+        that count), 2 if the server's is, 3 for both."""
+    def take(self, ids: Sequence[int]) -> FlowTable:
+        """The rows with these flow_ids, in this order. Raises ValueError for one there is not."""
     def slice(self, offset: int, n: int) -> FlowTable: ...
     def to_pylist(self) -> list[dict[str, object]]:
         """One dict a row, column name -> str, int or None."""
@@ -169,6 +177,42 @@ class Trimmer:
         The caller makes the path safe (hidden name) and renames; nothing is fsynced here."""
     def flows(self, *, community_seed: int = 0) -> FlowTable:
         """The true flows of everything read so far. The data set is over then."""
+
+@final
+class Extractor:
+    """Goes over the captures from which flows were listed, in the same order and with the same
+    settings, and writes the packets of some of them."""
+
+    def __init__(
+        self,
+        flows: FlowTable | None,  # None: every packet
+        ids: Sequence[int],  # the flow_ids that are wanted
+        out: str,  # the capture to write, "-" is stdout; with names: the folder
+        *,
+        compression: Literal["none", "gzip", "zstd", "lz4", "xz"] = "none",
+        names: Sequence[str] | None = None,  # file names of a split
+        routes: Sequence[tuple[int, int]] | None = None,  # per id: places in names, may be the same
+        pcap: bool | None = None,  # of a split: pcap, whether in nanoseconds; None: pcapng
+        jobs: int = 0,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+    ) -> None: ...
+    def file(
+        self,
+        path: str,
+        *,
+        form: str = "copy",  # "copy", "append" (without file header), "pcap", "pcap-ns", "section" (pcapng)
+        ledger: str | None = None,
+        last: bool = True,
+        progress: Progress | None = None,
+    ) -> FileScan:
+        """Go over one capture."""
+    def finish(self, *, empty_link: int | None = None, nanoseconds: bool = False) -> tuple[int, int, int]:
+        """End the output: packets, their captured bytes, bytes written. ``empty_link``: link type of
+        a pcap file in the making, should it have got no packet."""
 
 def probe(path: str) -> Probe:
     """Read the first packet of a capture.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from .cut import CutPolicy
 from .flow import Flows, ReadOptions
+from .ops import extract as _extract
 from .ops import flows as _flows
 from .ops import info as _info
 from .ops import trim as _trim
 from .ops.meter import Progress
 from .paths import Found, find
+from .select.query import FlowQuery
 
 PathLike = str | os.PathLike[str]
 
@@ -53,6 +56,24 @@ class Dataset:
         Raises OSError, NotACaptureError.
         """
         return _flows.list_flows(self._found, self.options, community_seed=community_seed, progress=progress)
+
+    def extract(
+        self,
+        output: PathLike,
+        query: FlowQuery | None = None,
+        *,
+        form: _extract.Form = "auto",
+        compression: Literal["none", "gzip", "zstd", "lz4", "xz"] = "none",
+        split: _extract.SplitBy | None = None,
+        progress: Progress | None = None,
+    ) -> _extract.ExtractReport:
+        """Write the packets of the flows that a query wants into one capture, or split into a folder.
+
+        ``output``: the capture, ``-`` for standard output, or the folder. Raises UsageError before
+        anything is written, OutputError when the result cannot be.
+        """
+        plan = _extract.ExtractPlan(Path(output), form, compression, split)
+        return _extract.extract(self._found, query or FlowQuery(), plan, self.options, progress=progress)
 
     def trim(
         self,

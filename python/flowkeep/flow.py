@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .errors import UsageError
+from .select.query import FlowQuery
 
 if TYPE_CHECKING:
     import pandas
@@ -74,6 +76,16 @@ class Flows:
         return self._table.__arrow_c_schema__()
 
     @property
+    def native(self) -> _native.FlowTable:
+        """The native table, for the operations on it."""
+        return self._table
+
+    def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
+        """Per row: 1 if the client's address is in one of the networks (address, bits that count), 2 if
+        the server's is, 3 for both."""
+        return self._table.inside(networks)
+
+    @property
     def columns(self) -> list[str]:
         """Names of the columns."""
         return self._table.columns
@@ -85,6 +97,14 @@ class Flows:
             return Flows(self._table.top(column, n, descending=descending), self.files)
         except ValueError as error:
             raise UsageError(str(error)) from None
+
+    def take(self, flow_ids: Sequence[int]) -> Flows:
+        """The flows with these ids, in this order."""
+        return Flows(self._table.take(flow_ids), self.files)
+
+    def where(self, query: FlowQuery) -> Flows:
+        """The flows that a query wants. Raises UsageError."""
+        return self.take(query.ids(self))
 
     def slice(self, offset: int, n: int) -> Flows:
         """``n`` flows from ``offset`` on."""

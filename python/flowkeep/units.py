@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time as clock
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -25,6 +26,10 @@ _TIMES: dict[str, int | Fraction] = {
 }
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 _LARGEST = (1 << 63) - 1
+_ISO = re.compile(
+    r"(?P<moment>\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?)(\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
 
 
 def _scaled(text: str, units: dict[str, int | Fraction]) -> Fraction | None:
@@ -56,6 +61,35 @@ def parse_seconds(text: str | float) -> int:
     if value is None or value * 1_000_000_000 > _LARGEST:
         raise UsageError(f"{text!r} is not a duration: write seconds such as 60, 0.5, 90s, 5min, 1h")
     return int(value * 1_000_000_000)
+
+
+def parse_time(text: str, *, now_ns: int | None = None) -> int:
+    """Nanoseconds since the epoch of a time: ISO 8601 such as ``2024-05-01T12:00:00.5Z`` (UTC unless it
+    says otherwise), a date, seconds since the epoch (``1714564800.25``), or a duration before now (``2h``).
+
+    Raises UsageError.
+    """
+    text = text.strip()
+    ago = None if re.fullmatch(r"[\d.]*", text) else _scaled(text, _TIMES)
+    if ago is not None:
+        now = clock.time_ns() if now_ns is None else now_ns
+        return max(now - int(ago * 1_000_000_000), -_LARGEST)
+    seconds = _scaled(text, {"": 1}) if re.fullmatch(r"\d{9,}(\.\d*)?", text) else None
+    if seconds is not None and seconds * 1_000_000_000 <= _LARGEST:
+        return int(seconds * 1_000_000_000)
+    found = _ISO.fullmatch(text)
+    if found:
+        try:
+            moment = datetime.fromisoformat(found["moment"] + (found["zone"] or "+00:00"))
+        except ValueError:
+            moment = None
+        if moment is not None:
+            whole = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+            return whole * 1_000_000_000 + int((found["fraction"] or "").ljust(9, "0")[:9] or 0)
+    raise UsageError(
+        f"{text!r} is not a time: write 2024-05-01, 2024-05-01T12:00:00Z, seconds since 1970, or 2h for "
+        "two hours ago"
+    )
 
 
 def size(n: float) -> str:

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes, Plan, Stop};
+use flowkeep_core::record::Interface;
 
 use crate::codec::Compression;
 use crate::dataset::Error;
@@ -20,35 +21,63 @@ pub struct Probe {
     pub size: Option<u64>,
     /// Time of the first packet in nanoseconds, if there is one.
     pub first_ts: Option<i64>,
+    /// The file header of a pcap file; empty for pcapng.
+    pub head: Vec<u8>,
+    /// Link types of the interfaces described before the first packet.
+    pub links: Vec<u16>,
+    /// An interface has a finer resolution than microseconds.
+    pub nanoseconds: bool,
 }
 
 /// Reads a capture as far as its first packet.
 pub fn probe(path: &Path) -> Result<Probe, Error> {
     let control = Control::default();
     let mut source = Source::open(path, &control).map_err(Error::Open)?;
-    let mut first = First { ts: None, format: "", control: &control };
+    let mut first =
+        First { ts: None, format: "", head: Vec::new(), interfaces: Vec::new(), control: &control };
     let plan = Plan { options: Options::default(), seed: Seed::default(), jobs: 1, chunk: 1 << 16 };
     let passes = Passes { decide: &mut first, emit: None };
-    let format = match pipe::run(source.input(), &plan, passes, &control) {
-        Ok(end) => end.walker.format(),
-        Err(Stop::Cancelled) => first.format,
+    match pipe::run(source.input(), &plan, passes, &control) {
+        Ok(end) if first.ts.is_none() => {
+            first.format = end.walker.format();
+            first.interfaces = end.walker.interfaces().to_vec();
+        }
+        Ok(_) | Err(Stop::Cancelled) => {}
         Err(stop) => return Err(stop.into()),
-    };
-    Ok(Probe { format, compression: source.compression(), size: source.size(), first_ts: first.ts })
+    }
+    let mut links: Vec<u16> = first.interfaces.iter().map(|i| i.link).collect();
+    links.sort_unstable();
+    links.dedup();
+    let nanoseconds = first.interfaces.iter().any(|i| i.ts_resol.is_finer_than_micro());
+    Ok(Probe {
+        format: first.format,
+        compression: source.compression(),
+        size: source.size(),
+        first_ts: first.ts,
+        head: first.head,
+        links,
+        nanoseconds,
+    })
 }
 
 /// Stops the run at the first packet.
 struct First<'a> {
     ts: Option<i64>,
     format: &'static str,
+    head: Vec<u8>,
+    interfaces: Vec<Interface>,
     control: &'a Control,
 }
 
 impl Decide for First<'_> {
     fn decide(&mut self, chunk: &mut Chunk) {
+        if chunk.head > 0 {
+            self.head = chunk.bytes[chunk.from..chunk.from + chunk.head].to_vec();
+        }
         if let (None, Some(record)) = (self.ts, chunk.records.first()) {
             self.ts = Some(record.ts);
             self.format = chunk.format;
+            self.interfaces = chunk.interfaces.to_vec();
             self.control.cancel();
         }
     }

@@ -12,7 +12,7 @@ use flowkeep_io::table::flows::{Flows, Order, SCHEMA};
 use flowkeep_io::table::text;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyList};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList};
 
 use super::errors;
 
@@ -60,6 +60,14 @@ impl FlowTable {
             ))
         })?;
         Ok(Self(py.detach(|| self.0.top(order, n, descending))))
+    }
+
+    fn inside<'py>(&self, py: Python<'py>, networks: Vec<(Vec<u8>, u32)>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &py.detach(|| self.0.inside(&networks)))
+    }
+
+    fn take(&self, ids: Vec<u32>) -> PyResult<Self> {
+        self.0.take(ids).map(Self).map_err(PyValueError::new_err)
     }
 
     fn slice(&self, offset: usize, n: usize) -> Self {

@@ -18,7 +18,7 @@ use flowkeep_core::flow::Rules;
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_io::dataset::Settings;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 /// The native core of flowkeep; see `_native.pyi`.
 #[pymodule]
@@ -49,6 +49,9 @@ fn probe(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("compression", probe.compression.map(flowkeep_io::codec::Compression::name))?;
     dict.set_item("size", probe.size.map_or(-1, |s| s as i64))?;
     dict.set_item("first_ts", probe.first_ts)?;
+    dict.set_item("head", PyBytes::new(py, &probe.head))?;
+    dict.set_item("links", probe.links)?;
+    dict.set_item("nanoseconds", probe.nanoseconds)?;
     Ok(dict)
 }
 

@@ -13,7 +13,7 @@ from ..ops.export import FORMATS, Writer, export
 from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
-from .options import paths, read_options, reading
+from .options import paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 
 _TABLE_ROWS = 30
@@ -52,6 +52,7 @@ _TABLE_ROWS = 30
     show_default=True,
     help="Seed of the Community IDs.",
 )
+@selecting
 @reading
 def flows(
     paths: tuple[str, ...], form: str, output: str, sort: str | None, ascending: bool, limit: int | None,
@@ -66,12 +67,16 @@ def flows(
     flowkeep flows big.pcap --sort bytes --limit 10
     flowkeep flows captures/ --format csv -o flows.csv
     zcat old.pcap.gz | flowkeep flows - --format ndjson
+    flowkeep flows captures/ --where "server_bytes > 1e6" --network 10.0.0.0/8 --since 2h
     """
     if form in ("parquet", "arrow") and output == "-" and sys.stdout.isatty():
         raise UsageError(f"--format {form} is binary: name a file with -o, or pipe it")
     found = find(paths)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
         table = list_flows(found, read_options(given), community_seed=community_seed, progress=bar.update)
+    wanted = query(given)
+    if wanted or wanted.invert:
+        table = table.take(wanted.ids(table))
     total = len(table)
     if limit is None and form == "table":
         limit = _TABLE_ROWS

@@ -9,7 +9,8 @@ import click
 
 from ..errors import UsageError
 from ..flow import ReadOptions
-from ..units import parse_seconds, parse_size
+from ..select.query import FlowQuery
+from ..units import parse_seconds, parse_size, parse_time
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,7 @@ class _Unit(click.ParamType[int]):
 
 SIZE = _Unit("size", parse_size)
 SECONDS = _Unit("seconds", parse_seconds)
+WHEN = _Unit("time", parse_time)
 
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 
@@ -64,4 +66,37 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
         key_vlan=given["key"] == "vlan",
         max_flows=given["max_flows"],
         jobs=given["jobs"],
+    )
+
+
+_SELECT = [
+    click.option("-w", "--where", metavar="SQL",
+                 help="Flows that meet a condition over the columns, e.g. \"server_bytes > 1e6\"."),
+    click.option("--flow", "flow_names", multiple=True, metavar="ID",
+                 help="A flow by its flow_id or Community ID; may be given several times."),
+    click.option("--network", "networks", multiple=True, metavar="CIDR",
+                 help="Flows with an end in this network; several: in any of them."),
+    click.option("--since", type=WHEN, metavar="TIME",
+                 help="Flows seen at this time or later: 2024-05-01T12:00 (UTC), or 2h for two hours ago."),
+    click.option("--until", type=WHEN, metavar="TIME", help="Flows seen at this time or earlier."),
+    click.option("--not", "invert", is_flag=True, help="The other flows: those that are not chosen."),
+]  # fmt: skip
+
+
+def selecting(command: F) -> F:
+    """Add the options that choose flows; they arrive as keywords, see :func:`query`."""
+    for option in reversed(_SELECT):
+        command = option(command)
+    return command
+
+
+def query(given: dict[str, Any]) -> FlowQuery:
+    """The :class:`FlowQuery` of a command's keywords."""
+    return FlowQuery(
+        where=given["where"],
+        flows=tuple(given["flow_names"]),
+        networks=tuple(given["networks"]),
+        since_ns=given["since"],
+        until_ns=given["until"],
+        invert=given["invert"],
     )

@@ -42,6 +42,15 @@ impl TsResol {
         Self { raw, scale }
     }
 
+    /// Whether some of its times are no whole microseconds.
+    pub const fn is_finer_than_micro(self) -> bool {
+        match self.scale {
+            Scale::Times(ns) => ns < 1000,
+            Scale::Over(_) => true,
+            Scale::Binary(exponent) => exponent > 6,
+        }
+    }
+
     /// The `if_tsresol` byte.
     pub const fn raw(self) -> u8 {
         self.raw

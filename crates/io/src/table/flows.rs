@@ -122,6 +122,26 @@ impl Flows {
         ids.iter().enumerate().map(number).collect()
     }
 
+    /// Per row: bit 0 if the client's address is in one of these networks (address, bits that count),
+    /// bit 1 if the server's is.
+    pub fn inside(&self, networks: &[(Vec<u8>, u32)]) -> Vec<u8> {
+        let within = |version: u8, address: &[u8; 16]| {
+            let width = if version & 0x7f == 4 { 4 } else { 16 };
+            networks
+                .iter()
+                .any(|(network, bits)| network.len() == width && same_bits(network, address, *bits))
+        };
+        let end =
+            |flow: &Flow, hi: bool| within(flow.key.version, if hi { &flow.key.hi } else { &flow.key.lo });
+        (0..self.len())
+            .map(|row| {
+                let flow = self.row(row).1;
+                let (c, _) = client(flow);
+                u8::from(end(flow, c == 1)) | u8::from(end(flow, c == 0)) << 1
+            })
+            .collect()
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.as_ref().map_or(self.table.len() as usize, |r| r.len())
@@ -130,6 +150,12 @@ impl Flows {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The rows with these ids, in this order.
+    pub fn take(&self, ids: Vec<u32>) -> Result<Self, String> {
+        self.numbers(&ids)?;
+        Ok(Self { rows: Some(Arc::new(ids)), ..self.clone() })
     }
 
     /// Some of the rows.
@@ -320,6 +346,15 @@ impl Flows {
             })
         })
     }
+}
+
+/// Whether the first `bits` bits are the same.
+fn same_bits(a: &[u8], b: &[u8], bits: u32) -> bool {
+    let (bytes, rest) = (bits as usize / 8, bits % 8);
+    if bytes >= a.len() {
+        return a == &b[..a.len()];
+    }
+    a[..bytes] == b[..bytes] && (rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0)
 }
 
 fn duration(flow: &Flow) -> i64 {

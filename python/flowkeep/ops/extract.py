@@ -1,0 +1,302 @@
+"""The use case behind ``flowkeep extract``: take the packets of chosen flows out of captures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .. import _native
+from ..errors import OutputError, UsageError
+from ..flow import Flows, ReadOptions
+from ..paths import STANDARD, Capture, Found
+from ..select.query import FlowQuery
+from ..sink.atomic import Part, sync_folder
+from ..text import safe
+from .flows import list_flows
+from .meter import Meter, Progress
+from .trim import damage
+
+if TYPE_CHECKING:
+    import polars
+
+Form = Literal["auto", "pcap", "pcapng"]
+SplitBy = Literal["flow", "session", "host"]
+
+_NAMES = {  # how files of a split are named, from columns of the flow table
+    "flow": ("flow_id", "proto", "client_ip", "client_port", "server_ip", "server_port"),
+    "session": ("proto", "client_ip", "client_port", "server_ip", "server_port"),
+}
+
+
+@dataclass(frozen=True)
+class ExtractPlan:
+    """Where the packets go."""
+
+    output: Path
+    """The capture to write, ``-`` for standard output; the folder of a split."""
+    form: Form = "auto"
+    """``auto``: pcap when all captures are pcap files of one link type, else pcapng."""
+    compression: Literal["none", "gzip", "zstd", "lz4", "xz"] = "none"
+    split: SplitBy | None = None
+    """One file per flow, per session (all flows of a 5-tuple) or per host, in the folder ``output``."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what cannot be meant."""
+        if self.split and self.output == STANDARD:
+            raise UsageError("a split makes many files: name a folder for them, standard output is one")
+        if self.split and self.compression != "none":
+            raise UsageError("the files of a split are not compressed: leave --compress away")
+
+
+@dataclass
+class ExtractReport:
+    """What was taken out."""
+
+    output: Path
+    flows: int
+    """Flows that were chosen."""
+    of_flows: int
+    """Flows there are."""
+    packets: int = 0
+    bytes: int = 0
+    """Captured frame bytes of these packets."""
+    out_bytes: int = 0
+    """Bytes written."""
+    files: int = 1
+    """Captures written."""
+    scans: list[_native.FileScan] = field(default_factory=list)
+    """What was found in each capture."""
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether no capture was damaged or passed over."""
+        return not self.skipped and all(damage(scan) is None for scan in self.scans)
+
+
+def extract(
+    found: Found,
+    query: FlowQuery,
+    plan: ExtractPlan,
+    options: ReadOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> ExtractReport:
+    """Write the packets of the flows that a query wants; without a condition, all packets.
+
+    The captures are read twice: once to list the flows, once to copy. Raises UsageError before anything is
+    written, OutputError when the result cannot be; nothing half-written is left behind.
+    """
+    options = options or ReadOptions()
+    captures = found.captures
+    everything = not query and not query.invert and plan.split is None
+    for capture in captures:
+        if not capture.regular and not everything:
+            raise UsageError(
+                f"{safe(capture.path)} is a pipe: flows are listed first and copied then, which reads "
+                "everything twice; save it to a file first"
+            )
+        _refuse_own(capture, plan)
+    meter = Meter(found.bytes if everything or found.bytes < 0 else 2 * found.bytes, progress)
+    flows = None if everything else list_flows(found, options, progress=meter.file(found.bytes))
+    ids = [] if flows is None else query.ids(flows)
+    report = ExtractReport(
+        plan.output, len(ids), 0 if flows is None else len(flows), skipped=list(found.skipped)
+    )
+    run = _Run(captures, flows, ids, plan, options, meter, report)
+    if plan.split:
+        run.many()
+    else:
+        run.one()
+    return report
+
+
+class _Run:
+    def __init__(
+        self, captures: Sequence[Capture], flows: Flows | None, ids: list[int], plan: ExtractPlan,
+        options: ReadOptions, meter: Meter, report: ExtractReport,
+    ) -> None:  # fmt: skip
+        self.captures, self.flows, self.ids, self.plan = captures, flows, ids, plan
+        self.options, self.meter, self.report = options, meter, report
+
+    def one(self) -> None:
+        """Into one capture."""
+        forms, empty = choose_forms(self.captures, self.plan.form)
+        with _made(self.plan.output) as target:
+            extractor = _native.Extractor(
+                self._table(),
+                self.ids,
+                os.fspath(target),
+                compression=self.plan.compression,
+                **self.options.native(),
+            )
+            self._pass(extractor, forms, empty)
+
+    def many(self) -> None:
+        """Into a folder, one capture for each flow, session or host."""
+        assert self.plan.split is not None and self.flows is not None
+        pcap = choose_split_form(self.captures, self.plan.form)
+        names, routes = split_names(
+            self.flows, self.ids, self.plan.split, "pcapng" if pcap is None else "pcap"
+        )
+        folder = self.plan.output
+        hidden = folder / ".flowkeep-part"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            there = [name for name in names if (folder / name).exists()]
+            if there:
+                raise UsageError(f"{safe(folder / there[0])} is already there: name an empty folder")
+            shutil.rmtree(hidden, ignore_errors=True)
+            hidden.mkdir()
+            extractor = _native.Extractor(
+                self._table(), self.ids, os.fspath(hidden), names=names, routes=routes, pcap=pcap,
+                **self.options.native(),
+            )  # fmt: skip
+            self._pass(extractor, ["copy"] * len(self.captures), None)
+            made = sorted(entry.name for entry in os.scandir(hidden))
+            for name in made:
+                os.replace(hidden / name, folder / name)
+            self.report.files = len(made)
+            sync_folder(folder)
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{safe(folder)}: cannot be written: {error.strerror}") from error
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+    def _table(self) -> _native.FlowTable | None:
+        return None if self.flows is None else self.flows.native
+
+    def _pass(self, extractor: _native.Extractor, forms: list[str], empty: tuple[int, bool] | None) -> None:
+        for i, (capture, form) in enumerate(zip(self.captures, forms, strict=True)):
+            scan = extractor.file(
+                os.fspath(capture.path),
+                form=form,
+                ledger=None if capture.ledger is None else os.fspath(capture.ledger),
+                last=i + 1 == len(self.captures),
+                progress=self.meter.file(capture.size),
+            )
+            self.report.scans.append(scan)
+        link, nanoseconds = empty or (None, False)
+        done = extractor.finish(empty_link=link, nanoseconds=nanoseconds)
+        self.report.packets, self.report.bytes, self.report.out_bytes = done
+
+
+@contextmanager
+def _made(output: Path) -> Iterator[Path]:
+    """The path to write to; what stands there becomes ``output`` when all went well."""
+    if output == STANDARD or (output.exists() and not output.is_file()):
+        yield output
+        return
+    with Part(output) as part:
+        yield part.part
+        part.sync()
+        part.commit()
+
+
+def _refuse_own(capture: Capture, plan: ExtractPlan) -> None:
+    same = capture.regular and plan.output.exists() and plan.output.samefile(capture.path)
+    if same:
+        raise UsageError(f"{safe(plan.output)} is one of the captures: the result would take its place")
+
+
+def choose_forms(captures: Sequence[Capture], form: Form) -> tuple[list[str], tuple[int, bool] | None]:
+    """How each capture's packets are written into one, and link type and nanoseconds of a pcap file
+    that may have to do without packets. Raises UsageError when pcap is wanted and cannot hold them."""
+    probes = [_native.probe(os.fspath(c.path)) if c.regular else None for c in captures]
+    if None in probes:
+        return ["copy" if len(captures) == 1 else "section"] * len(captures), None
+    known = [p for p in probes if p is not None]
+    all_pcap = all(p["format"] != "pcapng" for p in known)
+    links = sorted({link for p in known for link in p["links"]})
+    nanoseconds = any(p["nanoseconds"] for p in known)
+    if form == "pcap" and len(links) > 1:
+        raise _two_links(links)
+    if all_pcap and form != "pcapng":
+        if len({p["head"] for p in known}) == 1 and len({p["format"] for p in known}) == 1:
+            return ["copy"] + ["append"] * (len(known) - 1), None
+        if len(links) == 1:
+            return ["pcap-ns" if nanoseconds else "pcap"] * len(known), (links[0], nanoseconds)
+    if form == "pcap":
+        return ["pcap-ns" if nanoseconds else "pcap"] * len(known), ((links or [1])[0], nanoseconds)
+    return ["copy" if p["format"] == "pcapng" else "section" for p in known], None
+
+
+def choose_split_form(captures: Sequence[Capture], form: Form) -> bool | None:
+    """Whether the pcap files of a split have nanoseconds; None: they are pcapng. Raises UsageError."""
+    known = [_native.probe(os.fspath(c.path)) for c in captures]
+    links = sorted({link for p in known for link in p["links"]})
+    if form == "pcapng" or (
+        form == "auto" and (len(links) > 1 or any(p["format"] == "pcapng" for p in known))
+    ):
+        return None
+    if len(links) > 1:
+        raise _two_links(links)
+    return any(p["nanoseconds"] for p in known)
+
+
+def _two_links(links: Sequence[int]) -> UsageError:
+    return UsageError(
+        f"a pcap file has one link type, these captures have {len(links)} ({', '.join(map(str, links))}): "
+        "--format pcapng holds them all"
+    )
+
+
+def split_names(
+    flows: Flows, ids: list[int], by: SplitBy, suffix: str
+) -> tuple[list[str], list[tuple[int, int]]]:
+    """Names of the files of a split, and for each chosen flow the one or two files it goes to.
+
+    The names hold letters, digits, ``.``, ``-`` and ``_`` alone, and sort by time: by the first flow in
+    each. A flow that goes to one file has it twice.
+    """
+    import polars as pl
+
+    frame = flows.to_polars().select(pl.all().gather(pl.Series(ids, dtype=pl.UInt32)))
+    ends = [pl.col(c).str.replace_all(":", "-", literal=True) for c in ("client_ip", "server_ip")]
+    frame = frame.with_columns(*ends)
+    width = len(str(max(len(ids) - 1, 0)))
+    if by == "host":
+        clients, servers = frame["client_ip"].to_list(), frame["server_ip"].to_list()
+        places: dict[str, int] = {}
+        routes = [
+            (places.setdefault(c, len(places)), places.setdefault(s, len(places)))
+            for c, s in zip(clients, servers, strict=True)
+        ]
+        return [f"{host}.{suffix}" for host in places], routes
+    columns = _NAMES[by]
+    texts = [
+        pl.col(c).cast(pl.String).str.zfill(width) if c == "flow_id" else pl.col(c).cast(pl.String)
+        for c in columns
+    ]
+    names = _joined(frame, texts)
+    if by == "flow":
+        return [f"{name}.{suffix}" for name in names], [(i, i) for i in range(len(names))]
+    # One 5-tuple, whichever end began each of its flows.
+    lower = pl.min_horizontal(pl.concat_str("client_ip", "client_port", separator="_"),
+                              pl.concat_str("server_ip", "server_port", separator="_"))  # fmt: skip
+    upper = pl.max_horizontal(pl.concat_str("client_ip", "client_port", separator="_"),
+                              pl.concat_str("server_ip", "server_port", separator="_"))  # fmt: skip
+    keys = _joined(frame, [pl.col("proto"), lower, upper])
+    found: dict[str, int] = {}
+    chosen: list[str] = []
+    routes = []
+    for key, name in zip(keys, names, strict=True):
+        if key not in found:
+            found[key] = len(chosen)
+            chosen.append(f"{len(chosen):0{width}d}_{name}.{suffix}")
+        routes.append((found[key], found[key]))
+    return chosen, routes
+
+
+def _joined(frame: polars.DataFrame, parts: list[polars.Expr]) -> list[str]:
+    import polars as pl
+
+    names: list[str] = frame.select(pl.concat_str(parts, separator="_")).to_series().to_list()
+    return names

@@ -1,0 +1,1 @@
+"""Which packets and flows are wanted."""
