@@ -19,27 +19,33 @@ if TYPE_CHECKING:
     from .dataset import Dataset as Dataset
     from .dataset import open as open
     from .errors import FlowkeepError as FlowkeepError
+    from .errors import UsageError as UsageError
     from .flow import Flows as Flows
     from .flow import ReadOptions as ReadOptions
+    from .ops.extract import ExtractReport as ExtractReport
     from .ops.info import InfoReport as InfoReport
     from .ops.trim import TrimReport as TrimReport
+    from .select.query import FlowQuery as FlowQuery
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "CutPolicy": "cut",
     "Dataset": "dataset",
+    "ExtractReport": "ops.extract",
+    "FlowQuery": "select.query",
     "FlowkeepError": "errors",
     "Flows": "flow",
     "InfoReport": "ops.info",
     "ReadOptions": "flow",
     "TrimReport": "ops.trim",
+    "UsageError": "errors",
     "open": "dataset",
 }
 
 __all__ = [
-    "CutPolicy", "Dataset", "FlowkeepError", "Flows", "InfoReport", "ReadOptions", "TrimReport",
-    "__version__", "open",
+    "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "InfoReport",
+    "ReadOptions", "TrimReport", "UsageError", "__version__", "open",
 ]  # fmt: skip
 
 
