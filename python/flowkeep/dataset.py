@@ -73,7 +73,7 @@ class Dataset:
         anything is written, OutputError when the result cannot be.
         """
         plan = _extract.ExtractPlan(Path(output), form, compression, split)
-        return _extract.extract(self._found, query or FlowQuery(), plan, self.options, progress=progress)
+        return _extract.extract(self._found, FlowQuery() if query is None else query, plan, self.options, progress=progress)
 
     def trim(
         self,
