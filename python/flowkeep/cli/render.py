@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from ..flow import Flows
 from ..ops.info import InfoReport
 from ..ops.trim import TrimReport, damage
 from ..text import safe
+from .stream import WIDE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,10 +22,9 @@ _STATES = {
 }  # fmt: skip
 
 
-def _console(color: bool) -> Console:
+def _console(color: bool, width: int) -> Console:
     from rich.console import Console
 
-    width = shutil.get_terminal_size((120, 40)).columns if color else 180
     return Console(file=StringIO(), force_terminal=color, width=width, highlight=False, no_color=not color,
                    legacy_windows=False)  # fmt: skip
 
@@ -71,11 +70,11 @@ def _plain(cell: str) -> str:
     return cell.split("]")[1].removesuffix("[/") if cell.endswith("[/]") else cell
 
 
-def flow_table(flows: Flows, total: int, *, color: bool) -> str:
+def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> str:
     """Flows as a table."""
     from rich.markup import escape
 
-    console = _console(color)
+    console = _console(color, width)
     heads = (
         "id",
         "proto",
@@ -130,11 +129,11 @@ def _file_lines(scan: _native.FileScan) -> list[tuple[str, str]]:
     return lines
 
 
-def info(report: InfoReport, *, color: bool) -> str:
+def info(report: InfoReport, *, color: bool, width: int = WIDE) -> str:
     """What captures hold, and what cutting would save."""
     from rich.markup import escape
 
-    console = _console(color)
+    console = _console(color, width)
     for scan in report.files:
         console.print(f"[bold]{escape(safe(scan['path']))}[/]")
         for name, value in _file_lines(scan):
@@ -165,11 +164,11 @@ def info(report: InfoReport, *, color: bool) -> str:
     return _text(console)
 
 
-def trim(report: TrimReport, *, color: bool) -> str:
+def trim(report: TrimReport, *, color: bool, width: int = WIDE) -> str:
     """What was cut, file by file and in all."""
     from rich.markup import escape
 
-    console = _console(color)
+    console = _console(color, width)
     heads = ("file", "packets", "kept", "cut", "size", "now", "saved", "flows cut")
     table = _table(*heads, right=",".join(heads[1:]))
     for result in report.files:

@@ -37,7 +37,7 @@ def make(folder: Path, size: int = 100_000_000, *, progress: Progress | None = N
     return capture
 
 
-def show(capture: Path, cutoff: str = "100kB") -> Demo:
+def show(capture: Path, cutoff: int | str = "100kB") -> Demo:
     """Describe a capture, trim it into ``trimmed/`` beside it, and list its flows before and after."""
     found = find([capture])
     info, before = describe(found), list_flows(found)
