@@ -59,9 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         discard(sys.stdout)
         if status == 0:
-            why = "it is not open" if error.errno == errno.EBADF else error.strerror
-            complain(f"standard output: cannot be written: {why}")
-            status = OutputError.exit_status
+            status = _unwritten(error)
     return status
 
 
@@ -91,19 +89,20 @@ def _status(arguments: Sequence[str]) -> int:
         complain(str(error))
         return error.exit_status
     except OSError as error:
-        if error.filename is None and _stuck():
-            return 0  # the help: run() says what is wrong with standard output
-        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        if error.filename is None and error.errno is not None:
+            # Files are named in their errors: this is a stream, and stderr never gets here.
+            discard(sys.stdout)
+            return _unwritten(error)
+        name = os.fsdecode(error.filename) if error.filename else ""
+        where = f"{'standard input' if name == '-' else name}: " if name else ""
         complain(f"{where}{error.strerror or error}")
         return FlowkeepError.exit_status
 
 
-def _stuck() -> bool:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
+def _unwritten(error: OSError) -> int:
+    why = "it is not open" if error.errno == errno.EBADF else error.strerror
+    complain(f"standard output: cannot be written: {why}")
+    return OutputError.exit_status
 
 
 def _explain(error: click.ClickException) -> None:

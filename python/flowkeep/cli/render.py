@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ _STATES = {
     "closed": "green", "open": "cyan", "half-closed": "cyan", "two-way": "cyan",
     "attempt": "yellow", "rejected": "red", "reset": "red",
 }  # fmt: skip
+
+
+_SHORT = len("255.255.255.255:65535")
+"""Characters to which an address may be shortened before whole columns go."""
 
 
 def _console(color: bool, width: int) -> Console:
@@ -70,6 +75,36 @@ def _plain(cell: str) -> str:
     return cell.split("]")[1].removesuffix("[/") if cell.endswith("[/]") else cell
 
 
+def _fitting(heads: Sequence[str], rows: list[list[str]], width: int) -> tuple[list[int], list[int]]:
+    """The columns that fit, and the width of each.
+
+    Numbers are never shortened; addresses are when the terminal is narrow. When that is not enough,
+    whole columns go, and the table says which.
+    """
+    full = [max([len(head), *(len(_plain(cells[i])) for cells in rows)]) for i, head in enumerate(heads)]
+    widths = list(full)
+    for name in ("client", "server", "in"):
+        i = heads.index(name)
+        widths[i] = min(full[i], _SHORT)
+    shown = list(range(len(heads)))
+
+    def room() -> int:
+        return width - 2 - sum(widths[i] + 2 for i in shown)
+
+    for name in ("in", "start (UTC)", "duration", "state", "packets", "proto", "id"):
+        if room() >= 0:
+            break
+        shown.remove(heads.index(name))
+    ends = [heads.index("client"), heads.index("server")]
+    while room() < 0 and max(widths[i] for i in ends) > 8:
+        widths[max(ends, key=lambda i: widths[i])] -= 1
+    # What room is left goes to the addresses, the shorter one first.
+    for i in sorted((i for i in shown if widths[i] < full[i]), key=lambda i: full[i]):
+        more = sum(widths[j] < full[j] for j in shown)
+        widths[i] += min(full[i] - widths[i], max(room(), 0) // more)
+    return shown, widths
+
+
 def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> str:
     """Flows as a table."""
     from rich.markup import escape
@@ -88,20 +123,22 @@ def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> s
         "state",
         "in",
     )
-    table = _table(*heads, right="id,duration,packets,sent,received")
     rows = [_flow_cells(row) for row in flows.to_dicts()]
-    for i, column in enumerate(table.columns):
-        if heads[i] not in ("client", "server", "in"):
-            # Numbers are never shortened; addresses are when the terminal is narrow.
-            column.min_width = max([len(heads[i]), *(len(_plain(cells[i])) for cells in rows)])
+    shown, widths = _fitting(heads, rows, width)
+    table = _table(*(heads[i] for i in shown), right="id,duration,packets,sent,received")
+    for column, i in zip(table.columns, shown, strict=True):
+        column.width = widths[i]
     for cells in rows:
         # Addresses in brackets are no markup; the state's colour is.
-        table.add_row(*(cell if i == 9 else escape(cell) for i, cell in enumerate(cells)))
+        table.add_row(*(cells[i] if heads[i] == "state" else escape(cells[i]) for i in shown))
     console.print(table)
     if len(flows) < total:
         console.print(f"{len(flows):,} of {total:,} flows; --limit 0 shows all, --sort COLUMN orders them")
     else:
         console.print(f"{total:,} flows")
+    missing = [head for i, head in enumerate(heads) if i not in shown]
+    if missing:
+        console.print(f"no room for: {', '.join(missing)}")
     return _text(console)
 
 
