@@ -141,6 +141,17 @@ def test_interrupt_while_a_file_is_trimmed_into_a_folder(tmp_path: Path) -> None
     assert command.tree(out) == {}
 
 
+def test_interrupt_while_the_demo_makes_its_capture(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    process = command.start("demo", "--folder", out, "--size", "800MB")
+    until(process, lambda: has_part(out))
+    # What it says about its steps stands on standard output.
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=command.DEADLINE)
+    assert (process.returncode, err.decode().strip("\n")) == (INTERRUPTED, MESSAGE)
+    assert command.tree(out) == {}
+
+
 def test_interrupt_while_a_file_is_trimmed_in_place(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
