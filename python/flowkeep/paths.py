@@ -141,7 +141,7 @@ def _add(found: Found, seen: set[tuple[int, int]], path: Path, relative: Path, *
     except NotACaptureError as error:
         if named:
             raise
-        found.skipped.append((path, str(error).removeprefix(f"{path}: ")))
+        found.skipped.append((path, str(error).removeprefix(f"{safe(path)}: ")))
         return
     except OSError as error:
         if named:

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import sys
 
+from .stream import complain, open_streams
+
 
 def main() -> None:
     """Run ``flowkeep``."""
-    if sys.argv[1:] == ["--version"]:
+    try:
+        open_streams()
+        status = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Loading the modules is half of a short run.
+        complain("stopped; nothing half-done was left behind")
+        status = 130
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
         from flowkeep import __version__
 
         # The one call that scripts make often: answered without loading anything.
-        sys.stdout.write(f"flowkeep {__version__}\n")
-        return
+        try:
+            sys.stdout.write(f"flowkeep {__version__}\n")
+            sys.stdout.flush()
+            return 0
+        except OSError:
+            pass  # said below, as for every command
     from .app import run
 
-    sys.exit(run(sys.argv[1:]))
+    return run(arguments)

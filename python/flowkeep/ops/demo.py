@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..cut import CutPolicy
 from ..flow import Flows
 from ..paths import find
+from ..sink.atomic import Part
+from ..sink.stream import naming
 from .demo_traffic import write_demo
 from .flows import list_flows
 from .info import InfoReport, describe
@@ -30,14 +33,18 @@ class Demo:
 
 
 def make(folder: Path, size: int = 100_000_000, *, progress: Progress | None = None) -> Path:
-    """Make the demo capture in a folder, if it is not there already."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make the demo capture in a folder; it becomes visible only when whole. Raises OutputError."""
     capture = folder / NAME
-    write_demo(capture, size, progress=progress)
+    with naming(os.fspath(capture)):
+        folder.mkdir(parents=True, exist_ok=True)
+        with Part(capture) as part:
+            write_demo(part.part, size, progress=progress)
+            part.sync()
+            part.commit()
     return capture
 
 
-def show(capture: Path, cutoff: str = "100kB") -> Demo:
+def show(capture: Path, cutoff: int | str = "100kB") -> Demo:
     """Describe a capture, trim it into ``trimmed/`` beside it, and list its flows before and after."""
     found = find([capture])
     info, before = describe(found), list_flows(found)

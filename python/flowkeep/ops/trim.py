@@ -131,6 +131,7 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
             f"--output {safe(plan.output)} is a file; it must be a folder (use - for standard output)"
         )
     targets: dict[Path, Path] = {}
+    inputs = {_state(c.path)[:2]: c.path for c in found.captures if c.regular}
     for capture in found.captures:
         target = folder / capture.relative
         if target in targets:
@@ -141,6 +142,12 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
         if capture.regular and target.exists() and target.samefile(capture.path):
             raise UsageError(
                 f"{safe(capture.path)} would be written over itself: choose another folder, or --in-place"
+            )
+        own = inputs.get(_state(target)[:2]) if target.exists() else None
+        if own is not None:
+            raise UsageError(
+                f"the result of {safe(capture.path)} would take the place of {safe(own)}, which is "
+                "to be read, too: choose another folder"
             )
         targets[target] = capture.path
     return list(targets)

@@ -59,9 +59,17 @@ class Part:
             except FileNotFoundError:
                 pass
             except BaseException:
-                os.close(fd)
+                # An interrupt may come between the making and the lock; then nobody else removes it.
+                self._abandon(fd)
                 raise
             os.close(fd)
+
+    def _abandon(self, fd: int) -> None:
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_ino == os.stat(self.part).st_ino:
+                os.unlink(self.part)
+        os.close(fd)
 
     def sync(self, like: Path | None = None) -> None:
         """Take over owner, mode, times and xattrs of ``like``, and bring everything to the disk."""

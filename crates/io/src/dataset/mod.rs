@@ -7,6 +7,7 @@ mod report;
 mod scan;
 mod trim;
 
+pub use output::standard as standard_output;
 pub use report::{FileReport, LedgerUse, TrimReport};
 pub use scan::Scan;
 pub use trim::{Trim, TrimOptions};
