@@ -106,7 +106,6 @@ def _later(packets: list[Packet], ns: int) -> list[Packet]:
     return [Packet(p.ts_ns + ns, p.data) for p in packets]
 
 
-# one_left_empty and overlapping fail, for the reason given below.
 @pytest.mark.parametrize(
     "fill", [shared, trimmed_before, one_left_empty, overlapping], ids=lambda f: f.__name__
 )
@@ -143,8 +142,6 @@ def test_a_run_goes_on_where_a_kill_at_any_step_stopped_another(
     assert not wrong, "\n".join(wrong)
 
 
-# Fails for both: captures are put in order by the first packet that is left, and not by the first one that
-# the ledger knows.
 @pytest.mark.parametrize("fill", [one_left_empty, overlapping], ids=lambda f: f.__name__)
 def test_a_later_capture_is_cut_as_if_those_before_it_had_not_been_trimmed(
     fill: Callable[[Path], None], tmp_path: Path
