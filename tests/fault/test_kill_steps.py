@@ -153,3 +153,34 @@ def test_a_later_capture_is_cut_as_if_those_before_it_had_not_been_trimmed(
     trimmed(tmp_path / "grown", "10kB")
     late.rename(tmp_path / "grown" / "2.pcap")
     assert trimmed(tmp_path / "grown", "10kB") == whole
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        (),
+        ("--rest", "headers"),
+        pytest.param(
+            ("--tail", "5kB"), marks=pytest.mark.xfail(strict=True, reason="keeps more than one run")
+        ),
+        pytest.param(
+            ("--rest", "sample:5"), marks=pytest.mark.xfail(strict=True, reason="samples what was sampled")
+        ),
+    ],
+    ids=" ".join,
+)
+def test_captures_trimmed_already_and_those_not_yet_give_what_one_run_gives(
+    rest: tuple[str, ...], tmp_path: Path
+) -> None:
+    shared(tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "half")
+    line = ("trim", "10kB", "--in-place", *rest)
+    assert command.run(*line, tmp_path / "whole").returncode == 0
+    for name in ("0.pcap", "1.pcapng"):
+        for suffix in ("", LEDGER):
+            shutil.copy2(tmp_path / "whole" / (name + suffix), tmp_path / "half" / (name + suffix))
+    assert command.run(*line, tmp_path / "half").returncode == 0
+    whole, half = command.tree(tmp_path / "whole"), command.tree(tmp_path / "half")
+    for path, data in whole.items():
+        if not path.endswith(LEDGER):
+            assert captures.content(half[path]) == captures.content(data), path
