@@ -175,4 +175,10 @@ def probe(path: str) -> Probe:
 
     Raises flowkeep.errors.NotACaptureError (unknown format, empty file) and OSError."""
 
+def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
+    """Time of the first packet that a capture of ``size`` bytes had before it was trimmed.
+
+    (False, None) when the ledger cannot be read or is for a file of another size, (True, None) when
+    the capture never had a packet. Nanoseconds since the epoch."""
+
 def version() -> str: ...

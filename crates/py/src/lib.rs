@@ -26,6 +26,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
+    m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;
     Ok(())
 }
@@ -48,6 +49,15 @@ fn probe(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("size", probe.size.map_or(-1, |s| s as i64))?;
     dict.set_item("first_ts", probe.first_ts)?;
     Ok(dict)
+}
+
+/// Time of the first packet that a capture of so many bytes once had, as the ledger beside it says.
+///
+/// (False, None) when the ledger is for another file, (True, None) when there was no packet.
+#[pyfunction]
+fn ledger_first_ts(py: Python<'_>, ledger: PathBuf, size: u64) -> (bool, Option<i64>) {
+    let found = py.detach(|| flowkeep_io::probe::ledger_first_ts(&ledger, size));
+    (found.is_some(), found.flatten())
 }
 
 /// How captures are read, from the arguments of both classes.

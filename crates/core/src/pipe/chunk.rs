@@ -14,6 +14,8 @@ pub struct Chunk {
     pub number: u64,
     /// Format of the capture.
     pub format: &'static str,
+    /// Records that begin before this offset are kept: they tell the format.
+    pub evidence: u64,
     /// How its records are built.
     pub shape: Shape,
     /// Offset of `bytes[0]` in the (decompressed) capture.

@@ -81,6 +81,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         c.format = self.walker.format();
+        c.evidence = self.walker.evidence();
         c.shape = self.walker.shape();
         match positions.file {
             Some((file, size)) => self.walk_at(c, file, size, positions.chunk),

@@ -147,6 +147,15 @@ impl Walker {
         }
     }
 
+    /// Bytes from the start of the capture without which its format could be told differently; 0
+    /// when its magic number says it all. Whoever cuts keeps the records that begin in them.
+    pub fn evidence(&self) -> u64 {
+        match &self.format {
+            Format::Pcap(pcap) => pcap.evidence() as u64,
+            Format::Pcapng(_) => 0,
+        }
+    }
+
     /// The interfaces described so far, in order of their numbers in [`Record::iface`].
     pub fn interfaces(&self) -> &[Interface] {
         match &self.format {
