@@ -44,7 +44,8 @@ impl Decide for Spy {
     fn decide(&mut self, chunk: &mut Chunk) {
         self.trim.decide(chunk);
         assert_eq!(chunk.fates.len(), chunk.records.len());
-        self.fates.extend(chunk.fates.iter().zip(&chunk.facts).map(|(fate, facts)| (*fate, facts.header_len)));
+        self.fates
+            .extend(chunk.fates.iter().zip(&chunk.facts).map(|(fate, facts)| (*fate, facts.header_len)));
         for late in &chunk.late {
             self.fates[late.pos as usize].0 = late.fate;
         }

@@ -95,7 +95,10 @@ pub fn shortened(data: &[u8], notes: &mut Vec<u64>) {
         copied = if done { end } else { start };
         assert!(done || out.len() == before, "refused, yet written");
         let kept = if done { keep } else { r.caplen };
-        wanted.push((Record { caplen: kept, start: 0, len: 0, data: 0, ..*r }, &bytes(data, r)[..kept as usize]));
+        wanted.push((
+            Record { caplen: kept, start: 0, len: 0, data: 0, ..*r },
+            &bytes(data, r)[..kept as usize],
+        ));
     }
     out.extend_from_slice(&data[copied..whole.end]);
     let again = walk(&out, None);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from ..text import safe
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from ..ops.demo import Kept
 
 _STATES = {
     "closed": "green", "open": "cyan", "half-closed": "cyan", "two-way": "cyan",
@@ -103,6 +106,23 @@ def flow_table(flows: Flows, total: int, *, color: bool) -> str:
         console.print(f"{len(flows):,} of {total:,} flows; --limit 0 shows all, --sort COLUMN orders them")
     else:
         console.print(f"{total:,} flows")
+    return _text(console)
+
+
+def kept_table(flows: Flows, kept: Sequence[Kept], *, color: bool) -> str:
+    """Flows as they were, beside what is left of each; ``kept`` is by ``flow_id``."""
+    from rich.markup import escape
+
+    console = _console(color)
+    heads = ("id", "proto", "client", "server", "in", "packets", "packets kept", "bytes", "bytes kept")
+    table = _table(*heads, right="id,packets,packets kept,bytes,bytes kept")
+    for row in flows.to_dicts():
+        cells, left = _flow_cells(row), kept[row["flow_id"]]
+        table.add_row(
+            *map(escape, (*cells[:4], cells[10])), cells[6], f"{left.packets:,}",
+            units.size(row["client_bytes"] + row["server_bytes"]), units.size(left.bytes),
+        )  # fmt: skip
+    console.print(table)
     return _text(console)
 
 
