@@ -22,6 +22,8 @@ pub(super) enum Dialect {
     Ixia,
     /// 0x1c0001ac
     IxiaNanoseconds,
+    /// 0xa1e2cb12: netsniff-ng's, with time source, interface, protocol and packet type behind the lengths
+    Netsniff,
 }
 
 /// Which of the two lengths of a record comes first.
@@ -68,6 +70,7 @@ pub(super) fn magic(prefix: &[u8]) -> Option<(ByteOrder, Dialect)> {
             0xa1b2_cd34 => Dialect::Modified,
             0x1c00_01ab => Dialect::Ixia,
             0x1c00_01ac => Dialect::IxiaNanoseconds,
+            0xa1e2_cb12 => Dialect::Netsniff,
             _ => return None,
         })
     };
@@ -102,7 +105,7 @@ pub(super) fn read(prefix: &[u8], order: ByteOrder, dialect: Dialect) -> Result<
         len,
         link: network as u16,
         snaplen,
-        nanoseconds: matches!(dialect, Dialect::Nanoseconds | Dialect::IxiaNanoseconds),
+        nanoseconds: matches!(dialect, Dialect::Nanoseconds | Dialect::IxiaNanoseconds | Dialect::Netsniff),
         record_header: 16,
         lengths,
     };
@@ -124,6 +127,7 @@ pub(super) fn read(prefix: &[u8], order: ByteOrder, dialect: Dialect) -> Result<
         Dialect::Standard => {}
         Dialect::Nanoseconds => header.name = "pcap-ns",
         Dialect::Ixia => header.name = "pcap-ixia",
+        Dialect::Netsniff => (header.name, header.record_header) = ("pcap-netsniff", 24),
         Dialect::IxiaNanoseconds => header.name = "pcap-ixia-ns",
         Dialect::Modified if !records.fit(24) && records.surely_fit(28) => {
             (header.name, header.record_header) = ("pcap-modified-28", 28);
