@@ -10,7 +10,7 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 from collections.abc import Callable, Sequence
 from typing import Literal, Self, TypedDict, final, type_check_only
 
-__all__ = ["Scanner", "Trimmer", "FlowTable", "probe", "version"]
+__all__ = ["FlowTable", "Scanner", "Trimmer", "probe", "version"]
 
 _Progress = Callable[[int, int], None]
 

@@ -101,6 +101,9 @@ pub fn shortened(data: &[u8], notes: &mut Vec<u64>) {
         ));
     }
     out.extend_from_slice(&data[copied..whole.end]);
+    if out.is_empty() {
+        return; // damaged before the first block: nothing is whole
+    }
     let again = walk(&out, None);
     let Some(again) = again else { panic!("what was written is no capture") };
     assert_eq!(again.damage, None, "what was written is damaged");
