@@ -8,10 +8,13 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypedDict, final
+from typing import Literal, Self, TypedDict, final, type_check_only
 
-Progress = Callable[[int, int], None]
+__all__ = ["FlowTable", "Scanner", "Trimmer", "probe", "version"]
 
+_Progress = Callable[[int, int], None]
+
+@type_check_only
 class Probe(TypedDict):
     """What the first bytes of a capture say."""
 
@@ -20,6 +23,7 @@ class Probe(TypedDict):
     size: int  # bytes on disk, -1 when not a regular file
     first_ts: int | None  # time of the first packet, None when there is none
 
+@type_check_only
 class DamageInfo(TypedDict):
     """Where a capture is broken; everything before ``offset`` was used."""
 
@@ -27,6 +31,7 @@ class DamageInfo(TypedDict):
     kind: str  # stable name: "truncated", "bad-length", "bad-block", "limit", "compression"
     detail: str  # in words, with what was needed and what was found
 
+@type_check_only
 class WhatIf(TypedDict):
     """What one cutoff would leave of a file or data set."""
 
@@ -35,6 +40,7 @@ class WhatIf(TypedDict):
     kept_bytes: int  # captured frame bytes, as in ``bytes``
     flows_cut: int  # flows that would lose at least one packet
 
+@type_check_only
 class FileScan(TypedDict):
     """What was found in one capture."""
 
@@ -88,8 +94,8 @@ class FlowTable:
 class Scanner:
     """Reads captures one after another and keeps one flow table over all of them."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         jobs: int = 0,  # threads, 0: one per core
         outer: bool = False,
@@ -98,9 +104,9 @@ class Scanner:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         flows: bool = True,
-        what_if: Sequence[int] = (),
-    ) -> None: ...
-    def file(self, path: str, *, ledger: str | None = None, progress: Progress | None = None) -> FileScan:
+        what_if: Sequence[int] = ...,  # none
+    ) -> Self: ...
+    def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
     def what_if(self) -> list[WhatIf]:
         """What each cutoff asked for would leave of all files read so far."""
@@ -110,6 +116,7 @@ class Scanner:
     def flows(self, *, community_seed: int = 0) -> FlowTable:
         """The flows of everything read so far. The data set is over then: it begins anew."""
 
+@type_check_only
 class FileTrim(FileScan):
     """What was done to one capture. packets = kept + cut + dropped, bytes likewise."""
 
@@ -131,8 +138,8 @@ class FileTrim(FileScan):
 class Trimmer:
     """Cuts captures one after another, in the order of the calls, as one data set."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         cutoff: int,
         *,
         count: Literal["frame", "wire", "payload"] = "frame",
@@ -149,8 +156,8 @@ class Trimmer:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
-    ) -> None: ...
-    def measure(self, path: str, *, progress: Progress | None = None) -> None:
+    ) -> Self: ...
+    def measure(self, path: str, *, progress: _Progress | None = None) -> None:
         """With ``tail``: read every file of the data set first, in order."""
     def file(
         self,
@@ -163,7 +170,7 @@ class Trimmer:
         digest: bool = False,
         last: bool = True,  # no file follows: fragments that still wait wait in vain
         policy: str = "",  # the policy as JSON, for the ledger
-        progress: Progress | None = None,
+        progress: _Progress | None = None,
     ) -> FileTrim:
         """Cut one capture. ``out`` is the path to write ("-" is stdout), None in a dry run.
         The caller makes the path safe (hidden name) and renames; nothing is fsynced here."""

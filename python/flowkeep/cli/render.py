@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ..ops.demo import Kept
+
 _STATES = {
     "closed": "green", "open": "cyan", "half-closed": "cyan", "two-way": "cyan",
     "attempt": "yellow", "rejected": "red", "reset": "red",
@@ -94,7 +96,8 @@ def _fitting(heads: Sequence[str], rows: list[list[str]], width: int) -> tuple[l
     for name in ("in", "start (UTC)", "duration", "state", "packets", "proto", "id"):
         if room() >= 0:
             break
-        shown.remove(heads.index(name))
+        if name in heads:
+            shown.remove(heads.index(name))
     ends = [heads.index("client"), heads.index("server")]
     while room() < 0 and max(widths[i] for i in ends) > 8:
         widths[max(ends, key=lambda i: widths[i])] -= 1
@@ -105,10 +108,21 @@ def _fitting(heads: Sequence[str], rows: list[list[str]], width: int) -> tuple[l
     return shown, widths
 
 
-def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> str:
-    """Flows as a table."""
+def _flow_rows(heads: Sequence[str], rows: list[list[str]], width: int, *, right: str) -> Table:
     from rich.markup import escape
 
+    shown, widths = _fitting(heads, rows, width)
+    table = _table(*(heads[i] for i in shown), right=right)
+    for column, i in zip(table.columns, shown, strict=True):
+        column.width = widths[i]
+    for cells in rows:
+        # Addresses in brackets are no markup; the state's colour is.
+        table.add_row(*(cells[i] if heads[i] == "state" else escape(cells[i]) for i in shown))
+    return table
+
+
+def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> str:
+    """Flows as a table."""
     console = _console(color, width)
     heads = (
         "id",
@@ -124,14 +138,8 @@ def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> s
         "in",
     )
     rows = [_flow_cells(row) for row in flows.to_dicts()]
-    shown, widths = _fitting(heads, rows, width)
-    table = _table(*(heads[i] for i in shown), right="id,duration,packets,sent,received")
-    for column, i in zip(table.columns, shown, strict=True):
-        column.width = widths[i]
-    for cells in rows:
-        # Addresses in brackets are no markup; the state's colour is.
-        table.add_row(*(cells[i] if heads[i] == "state" else escape(cells[i]) for i in shown))
-    console.print(table)
+    shown, _ = _fitting(heads, rows, width)
+    console.print(_flow_rows(heads, rows, width, right="id,duration,packets,sent,received"))
     if len(flows) < total:
         console.print(f"{len(flows):,} of {total:,} flows; --limit 0 shows all, --sort COLUMN orders them")
     else:
@@ -139,6 +147,19 @@ def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> s
     missing = [head for i, head in enumerate(heads) if i not in shown]
     if missing:
         console.print(f"no room for: {', '.join(missing)}")
+    return _text(console)
+
+
+def kept_table(flows: Flows, kept: Sequence[Kept], *, color: bool, width: int = WIDE) -> str:
+    """Flows as they were, beside what is left of each; ``kept`` is by ``flow_id``."""
+    console = _console(color, width)
+    heads = ("id", "proto", "client", "server", "in", "packets", "packets kept", "bytes", "bytes kept")
+    rows = []
+    for row in flows.to_dicts():
+        cells, left = _flow_cells(row), kept[row["flow_id"]]
+        both = units.size(row["client_bytes"] + row["server_bytes"])
+        rows.append([*cells[:4], cells[10], cells[6], f"{left.packets:,}", both, units.size(left.bytes)])
+    console.print(_flow_rows(heads, rows, width, right="id,packets,packets kept,bytes,bytes kept"))
     return _text(console)
 
 

@@ -143,6 +143,9 @@ impl Pcap {
             });
             at += len as usize;
         }
-        (at, Stop::Need(head as usize))
+        // Stopped at `max`, the fields that tell of damage are there: the next walk looks at them, also when
+        // they are the last bytes of the capture and a longer header is not whole.
+        let fields = if buf.len() - at < 16 { head as usize } else { 16 };
+        (at, Stop::Need(fields))
     }
 }

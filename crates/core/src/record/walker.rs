@@ -139,6 +139,7 @@ impl Walker {
     /// * `pcap-modified-28`: the same with 28 bytes (SuSE 6.3)
     /// * `pcap-nokia`: pcap's magic number with 20-byte record headers
     /// * `pcap-ixia`, `pcap-ixia-ns`: Ixia's lcap
+    /// * `pcap-netsniff`: 24-byte record headers and nanoseconds (netsniff-ng)
     /// * `pcap-aix`: nanoseconds and interface types of AIX
     pub fn format(&self) -> &'static str {
         match &self.format {

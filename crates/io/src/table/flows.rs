@@ -1,4 +1,4 @@
-//! The flow table that users see: one row a flow, columns as documented in `docs/formats.md`.
+//! The flow table that users see: one row a flow, columns as documented in `docs/formats/flows.md`.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock};

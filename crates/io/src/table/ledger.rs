@@ -1,4 +1,4 @@
-//! The ledger file `NAME.ledger.arrow`: Arrow IPC, one row a flow (see `docs/formats.md`).
+//! The ledger file `NAME.ledger.arrow`: Arrow IPC, one row a flow (see `docs/formats/ledger.md`).
 //!
 //! Its readable columns are those of the flow table; the columns behind `kept_*` are the session's
 //! state, from which the next file or the next tier goes on.

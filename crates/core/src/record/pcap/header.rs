@@ -24,6 +24,8 @@ pub(super) enum Dialect {
     Ixia,
     /// 0x1c0001ac
     IxiaNanoseconds,
+    /// 0xa1e2cb12: netsniff-ng's, with time source, interface, protocol and packet type behind the lengths
+    Netsniff,
 }
 
 /// Which of the two lengths of a record comes first.
@@ -72,6 +74,7 @@ pub(super) fn magic(prefix: &[u8]) -> Option<(ByteOrder, Dialect)> {
             0xa1b2_cd34 => Dialect::Modified,
             0x1c00_01ab => Dialect::Ixia,
             0x1c00_01ac => Dialect::IxiaNanoseconds,
+            0xa1e2_cb12 => Dialect::Netsniff,
             _ => return None,
         })
     };
@@ -106,7 +109,7 @@ pub(super) fn read(prefix: &[u8], order: ByteOrder, dialect: Dialect) -> Result<
         len,
         link: network as u16,
         snaplen,
-        nanoseconds: matches!(dialect, Dialect::Nanoseconds | Dialect::IxiaNanoseconds),
+        nanoseconds: matches!(dialect, Dialect::Nanoseconds | Dialect::IxiaNanoseconds | Dialect::Netsniff),
         record_header: 16,
         lengths,
         evidence: 0,
@@ -128,6 +131,7 @@ pub(super) fn read(prefix: &[u8], order: ByteOrder, dialect: Dialect) -> Result<
         Dialect::Standard => {}
         Dialect::Nanoseconds => header.name = "pcap-ns",
         Dialect::Ixia => header.name = "pcap-ixia",
+        Dialect::Netsniff => (header.name, header.record_header) = ("pcap-netsniff", 24),
         Dialect::IxiaNanoseconds => header.name = "pcap-ixia-ns",
         Dialect::Modified => {
             (header.name, header.record_header) = ("pcap-modified", 24);
