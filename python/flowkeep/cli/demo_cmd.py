@@ -50,7 +50,8 @@ def demo(folder: str, size: int, cutoff: int) -> int:
     say(f"2. What it holds: flowkeep info {safe(capture)}")
     print_text("\n" + render.info(done.info, color=color, width=columns).strip("\n") + "\n\n")
     say(
-        f"3. Trimmed: flowkeep trim {units.cutoff(cutoff)} {safe(capture)} --output {safe(done.trimmed.parent)} --ledger"
+        f"3. Trimmed: flowkeep trim {units.cutoff(cutoff)} {safe(capture)} "
+        f"--output {safe(done.trimmed.parent)} --ledger"
     )
     print_text(render.trim(done.report, color=color, width=columns) + "\n")
     say(f"4. Its biggest flows, before and after: flowkeep flows {safe(capture)} --sort bytes")
