@@ -16,13 +16,13 @@ const LARGE: usize = 2 << 20;
 pub struct LargePages;
 
 // Memory comes from `System` and goes back to it, so what `GlobalAlloc` demands holds as it does
-// there. A larger alignment than asked for is allowed, and `System` frees and moves
-// memory of any alignment up to that of `malloc` by the pointer alone.
+// there. A larger alignment than asked for is allowed; on Linux `System` frees memory of any alignment
+// by the pointer alone, and moves it so if the alignment asked for is that of `malloc`.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for LargePages {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() < LARGE {
+        if layout.size() < LARGE || !cfg!(target_os = "linux") {
             return System.alloc(layout);
         }
         let aligned = layout.align_to(LARGE).unwrap_or(layout);

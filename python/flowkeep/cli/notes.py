@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .. import _native
-from ..ops.trim import damage
+from ..ops.damage import damage
 from ..text import safe
 
 
