@@ -19,6 +19,9 @@ use flowkeep_io::dataset::Settings;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+#[global_allocator]
+static MEMORY: flowkeep_io::memory::LargePages = flowkeep_io::memory::LargePages;
+
 /// The native core of flowkeep; see `_native.pyi`.
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {

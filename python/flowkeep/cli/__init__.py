@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from .stream import complain, open_streams
@@ -30,6 +31,11 @@ def _run(arguments: list[str]) -> int:
             return 0
         except OSError:
             pass  # said below, as for every command
+    # Nearly all objects of a command live until its end: looking for garbage among them, while modules
+    # are loaded and once more at the end, is time without a gain.
+    gc.set_threshold(100_000)
     from .app import run
 
-    return run(arguments)
+    status = run(arguments)
+    gc.freeze()
+    return status

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .. import _native
-from ..ops.trim import damage
+from ..ops.damage import damage
 from ..text import safe
 from .stream import complain
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _native, units
 from ..flow import Flows
+from ..ops.damage import damage
 from ..ops.info import InfoReport
-from ..ops.trim import TrimReport, damage
+from ..ops.trim import TrimReport
 from ..text import safe
 from .stream import WIDE
 

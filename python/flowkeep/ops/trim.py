@@ -15,6 +15,7 @@ from ..flow import ReadOptions
 from ..paths import STANDARD, Capture, Found, ledger_path
 from ..sink.atomic import Part, being_written
 from ..text import safe
+from .damage import damage
 from .meter import Meter, Progress
 
 Compression = Literal["same", "none", "gzip", "zstd", "lz4", "xz"]
@@ -233,14 +234,6 @@ class _Run:
 def _state(path: Path) -> tuple[int, int, int, int]:
     info = path.stat()
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
-
-
-def damage(scan: _native.FileScan) -> str | None:
-    """What is damaged in a capture, in words, with file and byte offset."""
-    found = scan["damage"]
-    if found is None:
-        return None
-    return f"{safe(scan['path'])}: damaged at byte {found['offset']}: {found['detail']}"
 
 
 def trim(

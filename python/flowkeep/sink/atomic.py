@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -129,6 +128,8 @@ def take_over(source: Path, target: Path) -> None:
     with suppress(PermissionError):
         os.chown(target, info.st_uid, info.st_gid)
     os.chmod(target, stat.S_IMODE(info.st_mode))
+    import shutil  # not for those who write no file
+
     shutil.copystat(source, target)
 
 

@@ -49,9 +49,9 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Empties the chunk and keeps its memory.
+    /// Empties the chunk and keeps its memory. The bytes stay until others are read over them:
+    /// making room anew would fill it with zeros first.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
         self.records.clear();
         self.facts.clear();
         self.hashes.clear();

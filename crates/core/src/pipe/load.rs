@@ -120,6 +120,7 @@ impl<'a> Walk<'a> {
 
     fn walk_stream(&mut self, c: &mut Chunk, room: usize) -> Result<(), Stop> {
         c.base = self.next;
+        c.bytes.clear();
         c.bytes.append(&mut self.rest);
         if self.next == 0 {
             c.to = self.walker.header_len();
