@@ -8,6 +8,13 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes expected files anew."""
+    parser.addoption(
+        "--update-golden", action="store_true", help="Write the expected files of golden tests anew."
+    )
+
+
 @pytest.fixture(scope="session")
 def captures() -> Path:
     """A folder of real captures: FLOWKEEP_CAPTURES, or shared/captures beside the project."""

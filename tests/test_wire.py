@@ -143,7 +143,7 @@ def records(link_type: int, unit: int) -> list[wire.Record]:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(
     ("magic", "unit"),
-    [(0xA1B2C3D4, 1000), (0xA1B23C4D, 1), (wire.PCAP_MODIFIED, 1000), (wire.PCAP_FRITZ, 1000)],
+    [(0xA1B2C3D4, 1000), (0xA1B23C4D, 1), (wire.PCAP_MODIFIED, 1000), (wire.PCAP_NETSNIFF, 1)],
 )
 def test_pcap_reads_back_what_was_written(order: wire.write.Order, magic: int, unit: int) -> None:
     data = wire.pcap(PACKETS, link=101, order=order, magic=magic)

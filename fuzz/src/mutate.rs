@@ -112,7 +112,10 @@ fn once(data: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
             data.truncate(at);
             data.extend_from_slice(&other[rng.below(other.len())..]);
         }
-        _ => data.truncate(data.len() - rng.below(data.len().min(1 + rng.below(100)))),
+        _ => {
+            let most = data.len().min(1 + rng.below(100));
+            data.truncate(data.len() - rng.below(most));
+        }
     }
 }
 

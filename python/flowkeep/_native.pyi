@@ -8,10 +8,13 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypedDict, final
+from typing import Literal, Self, TypedDict, final, type_check_only
 
-Progress = Callable[[int, int], None]
+__all__ = ["Extractor", "FlowTable", "Scanner", "Trimmer", "ledger_first_ts", "probe", "version"]
 
+_Progress = Callable[[int, int], None]
+
+@type_check_only
 class Probe(TypedDict):
     """What the first bytes of a capture say."""
 
@@ -23,6 +26,7 @@ class Probe(TypedDict):
     links: list[int]  # link types of the interfaces described before the first packet, ascending
     nanoseconds: bool  # an interface has a finer resolution than microseconds
 
+@type_check_only
 class DamageInfo(TypedDict):
     """Where a capture is broken; everything before ``offset`` was used."""
 
@@ -30,6 +34,7 @@ class DamageInfo(TypedDict):
     kind: str  # stable name: "truncated", "bad-length", "bad-block", "limit", "compression"
     detail: str  # in words, with what was needed and what was found
 
+@type_check_only
 class WhatIf(TypedDict):
     """What one cutoff would leave of a file or data set."""
 
@@ -38,6 +43,7 @@ class WhatIf(TypedDict):
     kept_bytes: int  # captured frame bytes, as in ``bytes``
     flows_cut: int  # flows that would lose at least one packet
 
+@type_check_only
 class FileScan(TypedDict):
     """What was found in one capture."""
 
@@ -96,8 +102,8 @@ class FlowTable:
 class Scanner:
     """Reads captures one after another and keeps one flow table over all of them."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         jobs: int = 0,  # threads, 0: one per core
         outer: bool = False,
@@ -106,9 +112,9 @@ class Scanner:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         flows: bool = True,
-        what_if: Sequence[int] = (),
-    ) -> None: ...
-    def file(self, path: str, *, ledger: str | None = None, progress: Progress | None = None) -> FileScan:
+        what_if: Sequence[int] = ...,  # none
+    ) -> Self: ...
+    def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
     def what_if(self) -> list[WhatIf]:
         """What each cutoff asked for would leave of all files read so far."""
@@ -118,6 +124,7 @@ class Scanner:
     def flows(self, *, community_seed: int = 0) -> FlowTable:
         """The flows of everything read so far. The data set is over then: it begins anew."""
 
+@type_check_only
 class FileTrim(FileScan):
     """What was done to one capture. packets = kept + cut + dropped, bytes likewise."""
 
@@ -139,8 +146,8 @@ class FileTrim(FileScan):
 class Trimmer:
     """Cuts captures one after another, in the order of the calls, as one data set."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         cutoff: int,
         *,
         count: Literal["frame", "wire", "payload"] = "frame",
@@ -157,8 +164,8 @@ class Trimmer:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
-    ) -> None: ...
-    def measure(self, path: str, *, progress: Progress | None = None) -> None:
+    ) -> Self: ...
+    def measure(self, path: str, *, progress: _Progress | None = None) -> None:
         """With ``tail``: read every file of the data set first, in order."""
     def file(
         self,
@@ -171,7 +178,7 @@ class Trimmer:
         digest: bool = False,
         last: bool = True,  # no file follows: fragments that still wait wait in vain
         policy: str = "",  # the policy as JSON, for the ledger
-        progress: Progress | None = None,
+        progress: _Progress | None = None,
     ) -> FileTrim:
         """Cut one capture. ``out`` is the path to write ("-" is stdout), None in a dry run.
         The caller makes the path safe (hidden name) and renames; nothing is fsynced here."""
@@ -183,15 +190,15 @@ class Extractor:
     """Goes over the captures from which flows were listed, in the same order and with the same
     settings, and writes the packets of some of them."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         flows: FlowTable | None,  # None: every packet
         ids: Sequence[int],  # the flow_ids that are wanted
         out: str,  # the capture to write, "-" is stdout; with names: the folder
         *,
         compression: Literal["none", "gzip", "zstd", "lz4", "xz"] = "none",
-        names: Sequence[str] | None = None,  # file names of a split
-        routes: Sequence[tuple[int, int]] | None = None,  # per id: places in names, may be the same
+        names: list[str] | None = None,  # file names of a split
+        routes: list[tuple[int, int]] | None = None,  # per id: places in names, may be the same
         pcap: bool | None = None,  # of a split: pcap, whether in nanoseconds; None: pcapng
         jobs: int = 0,
         outer: bool = False,
@@ -199,17 +206,18 @@ class Extractor:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
-    ) -> None: ...
+    ) -> Self: ...
     def file(
         self,
         path: str,
         *,
-        form: str = "copy",  # "copy", "append" (without file header), "pcap", "pcap-ns", "section" (pcapng)
+        form: Literal["copy", "append", "pcap", "pcap-ns", "section"] = "copy",
         ledger: str | None = None,
         last: bool = True,
-        progress: Progress | None = None,
+        progress: _Progress | None = None,
     ) -> FileScan:
-        """Go over one capture."""
+        """Go over one capture. ``form``: how its packets are written to the one file; "append": as they
+        stand, without the file header; "section": as a section of a pcapng file."""
     def finish(self, *, empty_link: int | None = None, nanoseconds: bool = False) -> tuple[int, int, int]:
         """End the output: packets, their captured bytes, bytes written. ``empty_link``: link type of
         a pcap file in the making, should it have got no packet."""
@@ -218,5 +226,11 @@ def probe(path: str) -> Probe:
     """Read the first packet of a capture.
 
     Raises flowkeep.errors.NotACaptureError (unknown format, empty file) and OSError."""
+
+def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
+    """Time of the first packet that a capture of ``size`` bytes had before it was trimmed.
+
+    (False, None) when the ledger cannot be read or is for a file of another size, (True, None) when
+    the capture never had a packet. Nanoseconds since the epoch."""
 
 def version() -> str: ...

@@ -73,7 +73,8 @@ class Dataset:
         anything is written, OutputError when the result cannot be.
         """
         plan = _extract.ExtractPlan(Path(output), form, compression, split)
-        return _extract.extract(self._found, FlowQuery() if query is None else query, plan, self.options, progress=progress)
+        wanted = FlowQuery() if query is None else query
+        return _extract.extract(self._found, wanted, plan, self.options, progress=progress)
 
     def trim(
         self,

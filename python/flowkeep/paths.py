@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import _native
@@ -27,7 +27,7 @@ class Capture:
     number: int = 0
     """In which place it was named or found."""
     first_ts: int | None = None
-    """Time of its first packet, nanoseconds."""
+    """Time of the first packet it had before it was ever trimmed, nanoseconds."""
     size: int = -1
     """Bytes on disk; -1 for a pipe."""
 
@@ -141,7 +141,7 @@ def _add(found: Found, seen: set[tuple[int, int]], path: Path, relative: Path, *
     except NotACaptureError as error:
         if named:
             raise
-        found.skipped.append((path, str(error).removeprefix(f"{path}: ")))
+        found.skipped.append((path, str(error).removeprefix(f"{safe(path)}: ")))
         return
     except OSError as error:
         if named:
@@ -149,4 +149,10 @@ def _add(found: Found, seen: set[tuple[int, int]], path: Path, relative: Path, *
         found.skipped.append((path, _reason(error)))
         return
     seen.add((info.st_dev, info.st_ino))
-    found.captures.append(Capture(path, relative, number, probe["first_ts"], info.st_size))
+    capture = Capture(path, relative, number, probe["first_ts"], info.st_size)
+    if (ledger := capture.ledger) is not None:
+        # The first packet may be cut, or all of them: the order stays that of the whole captures.
+        known, first_ts = _native.ledger_first_ts(os.fspath(ledger), info.st_size)
+        if known:
+            capture = replace(capture, first_ts=first_ts)
+    found.captures.append(capture)

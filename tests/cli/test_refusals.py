@@ -71,7 +71,6 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "sample of none": (("trim", "1kB", "a.pcap", *IN_PLACE, "--rest", "sample:0"), USAGE, ("sample:K",)),
     "damaged, alone": (("trim", "1kB", "damaged.pcap", *IN_PLACE), DAMAGED, ("damaged.pcap", "byte", "--salvage")),
     "table over a capture": (("flows", "a.pcap", "-o", "a.pcap"), USAGE, ("a.pcap", "captures")),
-    # Fails: the report takes the place of the capture.
     "report over a capture": (
         ("trim", "1kB", "a.pcap", "--dry-run", "--report", "a.pcap"), USAGE, ("a.pcap",),
     ),
@@ -167,8 +166,7 @@ def test_without_permission(case: tuple[tuple[str, ...], int, str], strange: Pat
     assert (strange / "a.pcap").read_bytes() == CAPTURE
 
 
-# A raw newline counts, too: with it a name could forge a message of its own. "format" and "empty" fail
-# for that reason.
+# A raw newline counts, too: with it a name could forge a message of its own.
 HOSTILE: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "missing": (b"", ("flows", "no" + EVIL)),
     "format": (b"hello, world", ("flows", EVIL)),

@@ -104,7 +104,6 @@ def test_output_with_a_limit_on_file_sizes(kind: str, source: Path, tmp_path: Pa
     assert command.tree(out) == {}
 
 
-# parquet fails with a traceback of polars, arrow names the hidden file.
 @pytest.mark.parametrize("form", FORMATS)
 def test_flows_with_a_limit_on_file_sizes(form: str, flows_of: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "flows"
@@ -155,7 +154,6 @@ def test_output_on_a_full_disk(source: Path, disk: Path) -> None:
     assert [name for name in command.tree(disk) if name != "filler"] in ([], ["out"])
 
 
-# parquet and arrow fail as above.
 @pytest.mark.parametrize("form", FORMATS)
 def test_flows_on_a_full_disk(form: str, flows_of: Path, disk: Path) -> None:
     take_all_but(disk, 4096)
@@ -164,7 +162,6 @@ def test_flows_on_a_full_disk(form: str, flows_of: Path, disk: Path) -> None:
     assert list(command.tree(disk)) == ["filler"]
 
 
-# All but arrow fail here: status 3, and the device is not named; parquet ends with a traceback.
 @needs_full
 @pytest.mark.parametrize("form", FORMATS)
 def test_flows_into_the_device_that_is_always_full(form: str, flows_of: Path) -> None:
@@ -174,7 +171,6 @@ def test_flows_into_the_device_that_is_always_full(form: str, flows_of: Path) ->
     assert full.is_char_device()
 
 
-# Fails: status 3 or 120 (arrow: 7), standard output is not named or called "-"; parquet ends with a traceback.
 @needs_full
 @pytest.mark.parametrize("form", FORMATS)
 def test_flows_to_a_standard_output_without_room(form: str, flows_of: Path) -> None:
@@ -186,7 +182,7 @@ def test_flows_to_a_standard_output_without_room(form: str, flows_of: Path) -> N
     assert "standard output" in text or "stdout" in text, text
 
 
-# All but arrow fail. Worst is the unbuffered table: it ends at the limit, and the status is 0.
+# Unbuffered, Python writes a part, says how much, and goes on.
 @pytest.mark.parametrize("unbuffered", [False, True], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_flows_to_a_standard_output_that_takes_only_a_part(
@@ -200,7 +196,6 @@ def test_flows_to_a_standard_output_that_takes_only_a_part(
     assert "File too large" in text
 
 
-# info fails with status 3 or 120.
 @needs_full
 @pytest.mark.parametrize("args", [("trim", "1MB", "--output", "-"), ("info",)], ids=lambda args: args[0])
 def test_the_other_commands_to_a_standard_output_without_room(args: tuple[str, ...], flows_of: Path) -> None:

@@ -246,7 +246,9 @@ class Tracker:
 
     def _datagram(self, p: Step) -> object:
         f = p.facts
-        return f.src[0], f.dst[0], f.proto, f.frag_id, f.vlan if self.key_vlan else ()
+        # In IPv6 only the next header of the first fragment counts (RFC 8200 section 4.5).
+        proto = f.proto if len(f.src[0]) == 4 else None
+        return f.src[0], f.dst[0], proto, f.frag_id, f.vlan if self.key_vlan else ()
 
 
 def _fits(own: Side, peer: Side, seq: int) -> bool:

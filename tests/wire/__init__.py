@@ -77,8 +77,8 @@ from .tunnel import l2tpv3 as l2tpv3
 from .tunnel import pptp as pptp
 from .tunnel import teredo as teredo
 from .tunnel import vxlan as vxlan
-from .write import PCAP_FRITZ as PCAP_FRITZ
 from .write import PCAP_MODIFIED as PCAP_MODIFIED
+from .write import PCAP_NETSNIFF as PCAP_NETSNIFF
 from .write import Interface as Interface
 from .write import custom_block as custom_block
 from .write import interface_block as interface_block

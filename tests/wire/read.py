@@ -41,7 +41,7 @@ def read_pcap(data: bytes) -> Capture:
     magic, *_, snaplen, link = struct.unpack(order + "IHHiIII", data[:24])
     link &= 0xFFFF
     extra = 8 if magic in (0xA1B2CD34, 0xA1E2CB12) else 0
-    unit = 1 if magic == 0xA1B23C4D else 1000
+    unit = 1 if magic in (0xA1B23C4D, 0xA1E2CB12) else 1000
     names = {0xA1B2C3D4: "pcap", 0xA1B23C4D: "pcap-ns"}
     capture = Capture(names.get(magic, "pcap-modified"))
     capture.others.append((snaplen, data[:24]))

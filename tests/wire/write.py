@@ -11,7 +11,7 @@ from typing import Literal
 from .talk import Packet
 
 Order = Literal["<", ">"]
-PCAP_US, PCAP_NS, PCAP_MODIFIED, PCAP_FRITZ = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0xA1E2CB12
+PCAP_US, PCAP_NS, PCAP_MODIFIED, PCAP_NETSNIFF = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0xA1E2CB12
 
 
 def pcap(
@@ -26,13 +26,15 @@ def pcap(
 ) -> bytes:
     """A pcap file. Microseconds are rounded down, as capturing kernels do."""
     kind = magic if magic is not None else PCAP_NS if ns else PCAP_US
-    fine = kind == PCAP_NS
+    fine = kind in (PCAP_NS, PCAP_NETSNIFF)
     out = [struct.pack(order + "IHHiIII", kind, *version, 0, 0, snaplen, link)]
     for packet in packets:
         seconds, rest = divmod(packet.ts_ns, 1_000_000_000)
         sizes = (len(packet.data), packet.original)
         out.append(struct.pack(order + "IIII", seconds, rest if fine else rest // 1000, *sizes))
-        if kind in (PCAP_MODIFIED, PCAP_FRITZ):  # ifindex, protocol, packet type, padding
+        if kind == PCAP_NETSNIFF:  # time source, ifindex, protocol, hardware type, packet type
+            out.append(struct.pack(order + "HHHBB", 1, 2, 0x0800, 1, 0))
+        if kind == PCAP_MODIFIED:  # ifindex, protocol, packet type, padding
             out.append(struct.pack(order + "IHBB", 2, 0x0800, 0, 0))
         out.append(packet.data)
     return b"".join(out)

@@ -1,5 +1,7 @@
 //! What the first bytes of a capture say.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use flowkeep_core::packet::{Options, Seed};
@@ -9,6 +11,7 @@ use flowkeep_core::record::Interface;
 use crate::codec::Compression;
 use crate::dataset::Error;
 use crate::source::Source;
+use crate::table::ledger::read_about;
 
 /// The first bytes of a capture, read.
 #[derive(Clone, Debug)]
@@ -58,6 +61,13 @@ pub fn probe(path: &Path) -> Result<Probe, Error> {
         links,
         nanoseconds,
     })
+}
+
+/// Whether a capture of so many bytes may be the one that a ledger is for, and then the time of the first packet of
+/// the whole capture. Whether it is that one, only the digest tells, when the capture is read.
+pub fn ledger_first_ts(ledger: &Path, size: u64) -> Option<Option<i64>> {
+    let about = read_about(BufReader::new(File::open(ledger).ok()?)).ok()?;
+    about.sizes.contains(&size).then_some(about.first_ts)
 }
 
 /// Stops the run at the first packet.

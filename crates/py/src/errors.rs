@@ -10,19 +10,17 @@ use pyo3::prelude::*;
 
 /// The exception for an error met on this file.
 pub fn to_python(py: Python<'_>, path: &Path, error: Error) -> PyErr {
-    let name = path.display();
+    let name = safe(py, path);
     match error {
         Error::Cancelled => PyKeyboardInterrupt::new_err(()),
         Error::Input(Stop::NotACapture(why)) => named(py, "NotACaptureError", format!("{name}: {why}")),
         Error::Input(Stop::Read { offset, error }) => {
             let text = format!("reading at byte {offset} failed: {}", plain(&error));
-            os_error(&error, text, path)
+            os_error(py, &error, text, path)
         }
         Error::Input(stop) => named(py, "FlowkeepError", format!("{name}: {stop}")),
-        Error::Open(error) => os_error(&error, plain(&error), path),
-        Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            os_error(&error, plain(&error), path)
-        }
+        Error::Open(error) => os_error(py, &error, plain(&error), path),
+        Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => written(py, path, &error),
         Error::Output(error) => {
             named(py, "OutputError", format!("{name}: the result cannot be written: {}", plain(&error)))
         }
@@ -42,11 +40,26 @@ pub fn named(py: Python<'_>, class: &str, text: String) -> PyErr {
     }
 }
 
+/// The exception for a file that could not be written, for callers that name the file themselves.
+pub fn written(py: Python<'_>, path: &Path, error: &io::Error) -> PyErr {
+    os_error(py, error, plain(error), path)
+}
+
+/// The name made harmless for a terminal: messages hold no other.
+#[allow(clippy::unnecessary_debug_formatting)] // it escapes, which is what is wanted
+fn safe(py: Python<'_>, path: &Path) -> String {
+    py.import("flowkeep.text")
+        .and_then(|module| module.getattr("safe"))
+        .and_then(|safe| safe.call1((path,)))
+        .and_then(|name| name.extract())
+        .unwrap_or_else(|_| format!("{path:?}"))
+}
+
 /// The builtin that matches the number (`FileNotFoundError`, `PermissionError` …).
-fn os_error(error: &io::Error, text: String, path: &Path) -> PyErr {
+fn os_error(py: Python<'_>, error: &io::Error, text: String, path: &Path) -> PyErr {
     match error.raw_os_error() {
         Some(number) => PyOSError::new_err((number, text, path.to_path_buf())),
-        None => PyOSError::new_err(format!("{}: {text}", path.display())),
+        None => PyOSError::new_err(format!("{}: {text}", safe(py, path))),
     }
 }
 

@@ -8,6 +8,7 @@ use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use flowkeep_core::flow::client::client;
+use flowkeep_io::dataset::standard_output;
 use flowkeep_io::table::flows::{Flows, Order, SCHEMA};
 use flowkeep_io::table::text;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -85,17 +86,14 @@ impl FlowTable {
 
     fn write_arrow(&self, py: Python<'_>, path: PathBuf) -> PyResult<u64> {
         py.detach(|| {
-            let out: Box<dyn Write> =
-                if path.as_os_str() == "-" { Box::new(io::stdout()) } else { Box::new(File::create(&path)?) };
+            let standard = path.as_os_str() == "-";
+            let out = if standard { standard_output()? } else { File::create(&path)? };
             let counted = Counted { out: BufWriter::with_capacity(1 << 18, out), bytes: 0 };
             let mut counted = self.0.write_arrow(counted).map_err(unwrap)?;
             counted.out.flush()?;
             Ok(counted.bytes)
         })
-        .map_err(|error: io::Error| {
-            let error = flowkeep_io::dataset::Error::Output(error);
-            errors::to_python(py, &path, error)
-        })
+        .map_err(|error: io::Error| errors::written(py, &path, &error))
     }
 }
 

@@ -20,6 +20,9 @@ use flowkeep_io::dataset::Settings;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+#[global_allocator]
+static MEMORY: flowkeep_io::memory::LargePages = flowkeep_io::memory::LargePages;
+
 /// The native core of flowkeep; see `_native.pyi`.
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -28,6 +31,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<extractor::Extractor>()?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
+    m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;
     Ok(())
 }
@@ -53,6 +57,15 @@ fn probe(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("links", probe.links)?;
     dict.set_item("nanoseconds", probe.nanoseconds)?;
     Ok(dict)
+}
+
+/// Time of the first packet that a capture of so many bytes once had, as the ledger beside it says.
+///
+/// (False, None) when the ledger is for another file, (True, None) when there was no packet.
+#[pyfunction]
+fn ledger_first_ts(py: Python<'_>, ledger: PathBuf, size: u64) -> (bool, Option<i64>) {
+    let found = py.detach(|| flowkeep_io::probe::ledger_first_ts(&ledger, size));
+    (found.is_some(), found.flatten())
 }
 
 /// How captures are read, from the arguments of both classes.

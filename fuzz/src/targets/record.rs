@@ -95,11 +95,20 @@ pub fn shortened(data: &[u8], notes: &mut Vec<u64>) {
         copied = if done { end } else { start };
         assert!(done || out.len() == before, "refused, yet written");
         let kept = if done { keep } else { r.caplen };
-        wanted.push((Record { caplen: kept, start: 0, len: 0, data: 0, ..*r }, &bytes(data, r)[..kept as usize]));
+        wanted.push((
+            Record { caplen: kept, start: 0, len: 0, data: 0, ..*r },
+            &bytes(data, r)[..kept as usize],
+        ));
     }
     out.extend_from_slice(&data[copied..whole.end]);
+    if out.is_empty() {
+        return; // damaged before the first block: nothing is whole
+    }
     let again = walk(&out, None);
     let Some(again) = again else { panic!("what was written is no capture") };
+    if again.format != whole.format && whole.format.starts_with("pcap") {
+        return; // dialects that share a magic number are told apart by their first records, which have changed
+    }
     assert_eq!(again.damage, None, "what was written is damaged");
     assert_eq!(again.records.len(), wanted.len());
     for (r, (was, kept)) in again.records.iter().zip(&wanted) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -10,10 +11,12 @@ from importlib import import_module
 import click
 
 from .. import __version__
-from ..errors import FlowkeepError
-from ..text import safe
+from ..errors import FlowkeepError, OutputError, UsageError
+from .stream import complain, discard, talk
 
 COMMANDS = ("trim", "flows", "extract", "info", "demo")
+_COMPLETE = "_FLOWKEEP_COMPLETE"
+"""Shells set it to ask for completions; so says click."""
 
 
 class _Commands(click.Group):
@@ -48,30 +51,62 @@ def flowkeep() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; gives the exit status."""
+    status = _status(arguments)
     try:
-        status = flowkeep.main(list(arguments), prog_name="flowkeep", standalone_mode=False)
         sys.stdout.flush()
+    except BrokenPipeError:
+        discard(sys.stdout)
+    except OSError as error:
+        discard(sys.stdout)
+        if status == 0:
+            status = _unwritten(error)
+    return status
+
+
+def _status(arguments: Sequence[str]) -> int:
+    if instruction := os.environ.get(_COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(flowkeep, {}, "flowkeep", _COMPLETE, instruction)
+    try:
+        # Not flowkeep.main(): it makes status 1 of a reader that left, which stands for damaged input.
+        with flowkeep.make_context("flowkeep", list(arguments)) as context:
+            status = flowkeep.invoke(context)
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        _explain(error)
+        return UsageError.exit_status
     except (click.Abort, KeyboardInterrupt):
-        click.echo("flowkeep: stopped; nothing half-done was left behind", err=True)
+        complain("stopped; nothing half-done was left behind")
         return 130
     except BrokenPipeError:
         # Whoever read the output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return 0
     except FlowkeepError as error:
-        click.echo(f"flowkeep: {_lines(str(error))}", err=True)
+        complain(str(error))
         return error.exit_status
     except OSError as error:
-        where = f"{safe(os.fsdecode(error.filename))}: " if error.filename else ""
-        click.echo(f"flowkeep: {where}{_lines(error.strerror or str(error))}", err=True)
-        return 3
+        if error.filename is None and error.errno is not None:
+            # Files are named in their errors: this is a stream, and stderr never gets here.
+            discard(sys.stdout)
+            return _unwritten(error)
+        name = os.fsdecode(error.filename) if error.filename else ""
+        where = f"{'standard input' if name == '-' else name}: " if name else ""
+        complain(f"{where}{error.strerror or error}")
+        return FlowkeepError.exit_status
 
 
-def _lines(text: str) -> str:
-    return "\n".join(map(safe, text.split("\n")))
+def _unwritten(error: OSError) -> int:
+    why = "it is not open" if error.errno == errno.EBADF else error.strerror
+    complain(f"standard output: cannot be written: {why}")
+    return OutputError.exit_status
+
+
+def _explain(error: click.ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        talk(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n\n")
+    complain(error.format_message())

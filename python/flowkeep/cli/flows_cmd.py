@@ -9,12 +9,13 @@ import click
 
 from ..errors import UsageError
 from ..flow import Flows
-from ..ops.export import FORMATS, Writer, export
+from ..ops.export import FORMATS, Writer, check_target, encoded, export
 from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
 from .options import paths, query, read_options, reading, selecting
 from .progress import ProgressBar
+from .stream import colored, width
 
 _TABLE_ROWS = 30
 
@@ -72,6 +73,7 @@ def flows(
     if form in ("parquet", "arrow") and output == "-" and sys.stdout.isatty():
         raise UsageError(f"--format {form} is binary: name a file with -o, or pipe it")
     found = find(paths)
+    check_target(output, found.captures)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
         table = list_flows(found, read_options(given), community_seed=community_seed, progress=bar.update)
     wanted = query(given)
@@ -87,16 +89,19 @@ def flows(
         table = table.top("bytes", most)
     elif most < total:
         table = table.slice(0, most)
-    color = output == "-" and sys.stdout.isatty()
-    export(table, form, output, writer=_writer(total, color=color) if form == "table" else None)
+    export(table, form, output, writer=_writer(total, output) if form == "table" else None)
     damaged = notes.oddities(table.files)
     return int(notes.skipped(found.skipped) or damaged)
 
 
-def _writer(total: int, *, color: bool) -> Writer:
+def _writer(total: int, output: str) -> Writer:
     def write(flows: Flows, out: IO[bytes]) -> None:
         from .render import flow_table
 
-        out.write(flow_table(flows, total, color=color).encode(errors="backslashreplace"))
+        if output == "-":
+            text = flow_table(flows, total, color=colored(sys.stdout), width=width(sys.stdout))
+            out.write(encoded(text))
+        else:
+            out.write(flow_table(flows, total, color=False).encode(errors="backslashreplace"))
 
     return write

@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
+from ..ops.export import print_text
 from ..ops.info import CUTOFFS, describe
 from ..paths import find
 from . import notes
 from .options import SIZE, paths, read_options, reading
 from .progress import ProgressBar
+from .stream import colored, width
 
 
 @click.command()
@@ -40,10 +42,10 @@ def info(paths: tuple[str, ...], cutoffs: tuple[int, ...], as_json: bool, **give
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
         report = describe(found, read_options(given), cutoffs=cutoffs or CUTOFFS, progress=bar.update)
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=2))
+        print_text(json.dumps(asdict(report), indent=2) + "\n")
     else:
         from . import render
 
-        click.echo(render.info(report, color=sys.stdout.isatty()), color=sys.stdout.isatty(), nl=False)
+        print_text(render.info(report, color=colored(sys.stdout), width=width(sys.stdout)))
     damaged = notes.oddities(report.files)
     return int(notes.skipped(report.skipped) or damaged)

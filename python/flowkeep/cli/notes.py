@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
-
 from .. import _native
-from ..ops.trim import damage
+from ..ops.damage import damage
 from ..text import safe
-
-
-def note(text: str) -> None:
-    """One line on stderr."""
-    click.echo(f"flowkeep: {text}", err=True)
+from .stream import complain
 
 
 def skipped(files: Iterable[tuple[Path | str, str]]) -> bool:
     """Name files that were passed over; whether there were any."""
     any_skipped = False
     for path, why in files:
-        note(f"{safe(path)}: skipped: {safe(why)}")
+        complain(f"{safe(path)}: skipped: {safe(why)}")
         any_skipped = True
     return any_skipped
 
@@ -33,14 +27,16 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         path = safe(scan["path"])
         problem = damage(scan)
         if problem:
-            note(problem + "; everything before it was used")
+            complain(problem + "; everything before it was used")
             damaged = True
         if scan["unknown_link_types"]:
             names = ", ".join(scan["unknown_link_types"])
-            note(f"{path}: link type {names} is not read: its packets belong to no flow")
+            complain(f"{path}: link type {names} is not read: its packets belong to no flow")
         if scan["untracked"]:
-            note(f"{path}: {scan['untracked']} packets belong to flows beyond --max-flows: kept, not listed")
+            complain(
+                f"{path}: {scan['untracked']} packets belong to flows beyond --max-flows: kept, not listed"
+            )
         if scan["ledger"] == "misfit":
             why = safe(scan["ledger_note"] or "")
-            note(f"{path}: the ledger beside it does not fit and was not used: {why}")
+            complain(f"{path}: the ledger beside it does not fit and was not used: {why}")
     return damaged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -22,7 +23,7 @@ class ProgressBar:
     def __init__(self, what: str, *, quiet: bool = False) -> None:
         """``what``: the work, in a word."""
         self._what = what
-        self._on = not quiet and sys.stderr.isatty()
+        self._on = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._start = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None

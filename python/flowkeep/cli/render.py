@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from .. import _native, units
 from ..flow import Flows
+from ..ops.damage import damage
 from ..ops.info import InfoReport
-from ..ops.trim import TrimReport, damage
+from ..ops.trim import TrimReport
 from ..text import safe
+from .stream import WIDE
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from ..ops.demo import Kept
 
 _STATES = {
     "closed": "green", "open": "cyan", "half-closed": "cyan", "two-way": "cyan",
@@ -22,10 +26,13 @@ _STATES = {
 }  # fmt: skip
 
 
-def _console(color: bool) -> Console:
+_SHORT = len("255.255.255.255:65535")
+"""Characters to which an address may be shortened before whole columns go."""
+
+
+def _console(color: bool, width: int) -> Console:
     from rich.console import Console
 
-    width = shutil.get_terminal_size((120, 40)).columns if color else 180
     return Console(file=StringIO(), force_terminal=color, width=width, highlight=False, no_color=not color,
                    legacy_windows=False)  # fmt: skip
 
@@ -71,11 +78,53 @@ def _plain(cell: str) -> str:
     return cell.split("]")[1].removesuffix("[/") if cell.endswith("[/]") else cell
 
 
-def flow_table(flows: Flows, total: int, *, color: bool) -> str:
-    """Flows as a table."""
+def _fitting(heads: Sequence[str], rows: list[list[str]], width: int) -> tuple[list[int], list[int]]:
+    """The columns that fit, and the width of each.
+
+    Numbers are never shortened; addresses are when the terminal is narrow. When that is not enough,
+    whole columns go, and the table says which.
+    """
+    full = [max([len(head), *(len(_plain(cells[i])) for cells in rows)]) for i, head in enumerate(heads)]
+    widths = list(full)
+    for name in ("client", "server", "in"):
+        i = heads.index(name)
+        widths[i] = min(full[i], _SHORT)
+    shown = list(range(len(heads)))
+
+    def room() -> int:
+        return width - 2 - sum(widths[i] + 2 for i in shown)
+
+    for name in ("in", "start (UTC)", "duration", "state", "packets", "proto", "id"):
+        if room() >= 0:
+            break
+        if name in heads:
+            shown.remove(heads.index(name))
+    ends = [heads.index("client"), heads.index("server")]
+    while room() < 0 and max(widths[i] for i in ends) > 8:
+        widths[max(ends, key=lambda i: widths[i])] -= 1
+    # What room is left goes to the addresses, the shorter one first.
+    for i in sorted((i for i in shown if widths[i] < full[i]), key=lambda i: full[i]):
+        more = sum(widths[j] < full[j] for j in shown)
+        widths[i] += min(full[i] - widths[i], max(room(), 0) // more)
+    return shown, widths
+
+
+def _flow_rows(heads: Sequence[str], rows: list[list[str]], width: int, *, right: str) -> Table:
     from rich.markup import escape
 
-    console = _console(color)
+    shown, widths = _fitting(heads, rows, width)
+    table = _table(*(heads[i] for i in shown), right=right)
+    for column, i in zip(table.columns, shown, strict=True):
+        column.width = widths[i]
+    for cells in rows:
+        # Addresses in brackets are no markup; the state's colour is.
+        table.add_row(*(cells[i] if heads[i] == "state" else escape(cells[i]) for i in shown))
+    return table
+
+
+def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> str:
+    """Flows as a table."""
+    console = _console(color, width)
     heads = (
         "id",
         "proto",
@@ -89,20 +138,29 @@ def flow_table(flows: Flows, total: int, *, color: bool) -> str:
         "state",
         "in",
     )
-    table = _table(*heads, right="id,duration,packets,sent,received")
     rows = [_flow_cells(row) for row in flows.to_dicts()]
-    for i, column in enumerate(table.columns):
-        if heads[i] not in ("client", "server", "in"):
-            # Numbers are never shortened; addresses are when the terminal is narrow.
-            column.min_width = max([len(heads[i]), *(len(_plain(cells[i])) for cells in rows)])
-    for cells in rows:
-        # Addresses in brackets are no markup; the state's colour is.
-        table.add_row(*(cell if i == 9 else escape(cell) for i, cell in enumerate(cells)))
-    console.print(table)
+    shown, _ = _fitting(heads, rows, width)
+    console.print(_flow_rows(heads, rows, width, right="id,duration,packets,sent,received"))
     if len(flows) < total:
         console.print(f"{len(flows):,} of {total:,} flows; --limit 0 shows all, --sort COLUMN orders them")
     else:
         console.print(f"{total:,} flows")
+    missing = [head for i, head in enumerate(heads) if i not in shown]
+    if missing:
+        console.print(f"no room for: {', '.join(missing)}")
+    return _text(console)
+
+
+def kept_table(flows: Flows, kept: Sequence[Kept], *, color: bool, width: int = WIDE) -> str:
+    """Flows as they were, beside what is left of each; ``kept`` is by ``flow_id``."""
+    console = _console(color, width)
+    heads = ("id", "proto", "client", "server", "in", "packets", "packets kept", "bytes", "bytes kept")
+    rows = []
+    for row in flows.to_dicts():
+        cells, left = _flow_cells(row), kept[row["flow_id"]]
+        both = units.size(row["client_bytes"] + row["server_bytes"])
+        rows.append([*cells[:4], cells[10], cells[6], f"{left.packets:,}", both, units.size(left.bytes)])
+    console.print(_flow_rows(heads, rows, width, right="id,packets,packets kept,bytes,bytes kept"))
     return _text(console)
 
 
@@ -130,11 +188,11 @@ def _file_lines(scan: _native.FileScan) -> list[tuple[str, str]]:
     return lines
 
 
-def info(report: InfoReport, *, color: bool) -> str:
+def info(report: InfoReport, *, color: bool, width: int = WIDE) -> str:
     """What captures hold, and what cutting would save."""
     from rich.markup import escape
 
-    console = _console(color)
+    console = _console(color, width)
     for scan in report.files:
         console.print(f"[bold]{escape(safe(scan['path']))}[/]")
         for name, value in _file_lines(scan):
@@ -165,11 +223,11 @@ def info(report: InfoReport, *, color: bool) -> str:
     return _text(console)
 
 
-def trim(report: TrimReport, *, color: bool) -> str:
+def trim(report: TrimReport, *, color: bool, width: int = WIDE) -> str:
     """What was cut, file by file and in all."""
     from rich.markup import escape
 
-    console = _console(color)
+    console = _console(color, width)
     heads = ("file", "packets", "kept", "cut", "size", "now", "saved", "flows cut")
     table = _table(*heads, right=",".join(heads[1:]))
     for result in report.files:

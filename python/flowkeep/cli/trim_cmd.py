@@ -11,7 +11,7 @@ import click
 
 from ..cut import CutPolicy
 from ..errors import UsageError
-from ..ops.export import write_text
+from ..ops.export import check_target, print_text, write_text
 from ..ops.trim import TrimPlan, TrimReport
 from ..ops.trim import trim as trim_captures
 from ..paths import find
@@ -19,6 +19,7 @@ from ..text import safe
 from . import notes
 from .options import SIZE, paths, read_options, reading
 from .progress import ProgressBar
+from .stream import colored, complain, talk, width
 
 
 @click.command()
@@ -90,6 +91,8 @@ def trim(
     if output == "-" and sys.stdout.isatty():
         raise UsageError("a capture is binary: pipe it, or name a folder with --output DIR")
     found = find(paths)
+    if report is not None:
+        check_target(report, found.captures)
     with ProgressBar("trimming", quiet=given["quiet"]) as bar:
         done = trim_captures(found, policy, plan, read_options(given), progress=bar.update)
     _tell(done, report, output)
@@ -97,7 +100,7 @@ def trim(
     notes.oddities(scans)
     for result in done.files:
         if result.trim is None and result.problem:
-            notes.note(result.problem)
+            complain(result.problem)
     notes.skipped(done.skipped)
     return 0 if done.clean else 1
 
@@ -106,12 +109,12 @@ def _tell(done: TrimReport, report: str | None, output: str | None) -> None:
     if report is not None:
         text = json.dumps(done.as_dict(), indent=2) + "\n"
         if report == "-":
-            click.echo(text, nl=False)
+            print_text(text)
             return
         write_text(text, Path(report))
     from . import render
 
     # Data goes to stdout, and here the captures are the data.
-    click.echo(render.trim(done, color=sys.stderr.isatty()), err=True, nl=False)
+    talk(render.trim(done, color=colored(sys.stderr), width=width(sys.stderr)))
     if output and output != "-" and not done.dry_run:
-        click.echo(f"written to {safe(output)}", err=True)
+        talk(f"written to {safe(output)}\n")

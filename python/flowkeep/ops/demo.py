@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..cut import CutPolicy
+from ..errors import LedgerError, UsageError
 from ..flow import Flows
-from ..paths import find
+from ..paths import find, ledger_path
+from ..sink.atomic import Part
+from ..sink.stream import naming
+from ..text import safe
 from .demo_traffic import write_demo
 from .flows import list_flows
 from .info import InfoReport, describe
@@ -15,6 +20,15 @@ from .meter import Progress
 from .trim import TrimPlan, TrimReport, trim
 
 NAME = "demo.pcapng"
+_MARK = b"Made by flowkeep demo"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left of a flow, both directions together."""
+
+    packets: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -23,25 +37,57 @@ class Demo:
 
     capture: Path
     trimmed: Path
+    ledger: Path
     info: InfoReport
-    before: Flows
+    flows: Flows
+    """The flows of the capture before it was trimmed."""
     report: TrimReport
-    after: Flows
+    kept: list[Kept]
+    """What the trimmed capture holds of each flow, by ``flow_id``."""
 
 
 def make(folder: Path, size: int = 100_000_000, *, progress: Progress | None = None) -> Path:
-    """Make the demo capture in a folder, if it is not there already."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make the demo capture in a folder; one of an earlier run is replaced.
+
+    Raises UsageError where another file of that name stands, OutputError when it cannot be written.
+    """
     capture = folder / NAME
-    write_demo(capture, size, progress=progress)
+    with naming(os.fspath(capture)):
+        if capture.exists() and _MARK not in _head(capture):
+            raise UsageError(
+                f"{safe(capture)} was not made by flowkeep demo and is left alone: choose another --folder"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        with Part(capture) as part:
+            # Not synced to the disk: what was made can be made again, and a demo shall be quick.
+            write_demo(part.part, size, progress=progress)
+            part.commit()
     return capture
 
 
-def show(capture: Path, cutoff: str = "100kB") -> Demo:
-    """Describe a capture, trim it into ``trimmed/`` beside it, and list its flows before and after."""
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
+
+
+def show(capture: Path, cutoff: int | str = "100kB") -> Demo:
+    """Describe a capture, trim it into ``trimmed/`` beside it, and say what is left of its flows."""
     found = find([capture])
-    info, before = describe(found), list_flows(found)
+    info, flows = describe(found), list_flows(found)
     output = capture.parent / "trimmed"
     report = trim(found, CutPolicy.of(cutoff), TrimPlan(output=output, ledger=True))
-    after = list_flows(find([output / capture.name]))
-    return Demo(capture, output / capture.name, info, before, report, after)
+    trimmed = output / capture.name
+    ledger = ledger_path(trimmed)
+    return Demo(capture, trimmed, ledger, info, flows, report, _kept(ledger, len(flows)))
+
+
+def _kept(ledger: Path, flows: int) -> list[Kept]:
+    """What the ledger of a whole capture says of each flow; it is in the order of the first packets."""
+    import polars
+
+    names = ("packets", "bytes")
+    both = [polars.col(f"kept_client_{name}") + polars.col(f"kept_server_{name}") for name in names]
+    table = polars.read_ipc(os.fspath(ledger)).sort("first_packet").select(both)
+    if len(table) != flows:
+        raise LedgerError(f"{safe(ledger)}: {flows} flows were expected, {len(table)} are there")
+    return [Kept(packets, size) for packets, size in table.rows()]

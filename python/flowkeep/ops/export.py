@@ -5,18 +5,41 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
 from ..errors import OutputError, UsageError
 from ..flow import Flows
+from ..paths import Capture, ledger_path
 from ..sink.atomic import Part
+from ..sink.stream import naming, standard_output
 from ..text import safe
 
 FORMATS = ("csv", "json", "ndjson", "parquet", "arrow", "zeek", "eve")
 
 Writer = Callable[[Flows, IO[bytes]], None]
+
+_ASCII = str.maketrans({"─": "-", "━": "-", "█": "#", "▏": "|", "…": "~"})
+
+
+def check_target(output: str | Path, captures: Iterable[Capture]) -> None:
+    """Look at a place for a table or a report before the work begins.
+
+    Raises UsageError when it is one of the captures or a ledger of one, OutputError when there is no
+    folder for it.
+    """
+    path = Path(output)
+    if os.fspath(path) == "-":
+        return
+    _refuse_own(path, (c.path for c in captures if c.regular))
+    if path.is_dir():
+        raise UsageError(f"{safe(path)} is a folder: name a file in it")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise OutputError(
+            f"{safe(path)}: cannot be written: there is no folder {safe(folder)}; make it first"
+        )
 
 
 def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None) -> None:
@@ -29,55 +52,63 @@ def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None
         from ..sink.tables import WRITERS
 
         writer = WRITERS[form]
-    path = Path(output)
     if output == "-":
-        _into(flows, writer, output, sys.stdout.buffer)
-    elif path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        # A pipe or a device takes the bytes as they come.
+        with standard_output() as out:
+            if writer is None:
+                flows.write_arrow(output)
+            else:
+                writer(flows, out)
+        return
+    _refuse_own(Path(output), (Path(scan["path"]) for scan in flows.files))
+
+    def write(place: Path) -> None:
         if writer is None:
-            flows.write_arrow(output)
+            flows.write_arrow(os.fspath(place))
             return
-        with path.open("wb") as out:
-            _into(flows, writer, output, out)
-    else:
-        _refuse_own(flows, path)
-        with Part(path) as part:
-            try:
-                if writer is None:
-                    flows.write_arrow(str(part.part))
-                else:
-                    with part.part.open("wb") as out:
-                        _into(flows, writer, output, out)
-            except OSError as error:
-                if isinstance(error, OutputError):
-                    raise
-                raise OutputError(f"{safe(output)}: cannot be written: {error.strerror}") from error
-            part.sync()
-            part.commit()
+        with place.open("wb") as out:
+            writer(flows, out)
+
+    _put(Path(output), write)
 
 
 def write_text(text: str, path: Path) -> None:
     """Write a text file; it becomes visible only when whole. Raises OutputError."""
-    with Part(path) as part:
-        try:
-            part.part.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{safe(path)}: cannot be written: {error.strerror}") from error
-        part.sync()
-        part.commit()
+    _put(path, lambda place: place.write_bytes(text.encode(errors="backslashreplace")))
 
 
-def _into(flows: Flows, writer: Writer | None, output: str, out: IO[bytes]) -> None:
-    if writer is None:
-        flows.write_arrow(output)
-        return
-    writer(flows, out)
-    out.flush()
+def print_text(text: str) -> None:
+    """Write text to standard output, in its encoding. Raises OutputError, BrokenPipeError."""
+    with standard_output() as out:
+        out.write(encoded(text))
 
 
-def _refuse_own(flows: Flows, path: Path) -> None:
+def encoded(text: str) -> bytes:
+    """Text in the encoding of standard output; lines and bars become ASCII where it has none."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace")
+
+
+def _put(path: Path, write: Callable[[Path], object]) -> None:
+    """Have a file written: whole or not at all; a pipe or a device takes the bytes as they come."""
+    with naming(os.fspath(path)):
+        # A link stays one. /dev/stdout is a link, too, and must not be replaced.
+        target = path.resolve()
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            write(path)
+            return
+        with Part(target) as part:
+            write(part.part)
+            part.sync()
+            part.commit()
+
+
+def _refuse_own(path: Path, captures: Iterable[Path]) -> None:
     if not path.exists():
         return
-    for scan in flows.files:
-        if os.path.exists(scan["path"]) and path.samefile(scan["path"]):
-            raise UsageError(f"{safe(path)} is one of the captures: the table would take its place")
+    for capture in captures:
+        for own, what in ((capture, "captures"), (ledger_path(capture), "ledgers of the captures")):
+            if own.exists() and path.samefile(own):
+                raise UsageError(f"{safe(path)} is one of the {what}: the output would take its place")

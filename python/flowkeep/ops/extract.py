@@ -17,15 +17,17 @@ from ..paths import STANDARD, Capture, Found
 from ..select.query import FlowQuery
 from ..sink.atomic import Part, sync_folder
 from ..text import safe
+from .damage import damage
+from .export import check_target
 from .flows import list_flows
 from .meter import Meter, Progress
-from .trim import damage
 
 if TYPE_CHECKING:
     import polars
 
 Form = Literal["auto", "pcap", "pcapng"]
 SplitBy = Literal["flow", "session", "host"]
+_Written = Literal["copy", "append", "pcap", "pcap-ns", "section"]
 
 _NAMES = {  # how files of a split are named, from columns of the flow table
     "flow": ("flow_id", "proto", "client_ip", "client_port", "server_ip", "server_port"),
@@ -101,7 +103,8 @@ def extract(
                 f"{safe(capture.path)} is a pipe: flows are listed first and copied then, which reads "
                 "everything twice; save it to a file first"
             )
-        _refuse_own(capture, plan)
+    if not plan.split:
+        check_target(plan.output, captures)
     meter = Meter(found.bytes if everything or found.bytes < 0 else 2 * found.bytes, progress)
     flows = None if everything else list_flows(found, options, progress=meter.file(found.bytes))
     ids = [] if flows is None else query.ids(flows)
@@ -173,7 +176,9 @@ class _Run:
     def _table(self) -> _native.FlowTable | None:
         return None if self.flows is None else self.flows.native
 
-    def _pass(self, extractor: _native.Extractor, forms: list[str], empty: tuple[int, bool] | None) -> None:
+    def _pass(
+        self, extractor: _native.Extractor, forms: list[_Written], empty: tuple[int, bool] | None
+    ) -> None:
         for i, (capture, form) in enumerate(zip(self.captures, forms, strict=True)):
             scan = extractor.file(
                 os.fspath(capture.path),
@@ -200,13 +205,7 @@ def _made(output: Path) -> Iterator[Path]:
         part.commit()
 
 
-def _refuse_own(capture: Capture, plan: ExtractPlan) -> None:
-    same = capture.regular and plan.output.exists() and plan.output.samefile(capture.path)
-    if same:
-        raise UsageError(f"{safe(plan.output)} is one of the captures: the result would take its place")
-
-
-def choose_forms(captures: Sequence[Capture], form: Form) -> tuple[list[str], tuple[int, bool] | None]:
+def choose_forms(captures: Sequence[Capture], form: Form) -> tuple[list[_Written], tuple[int, bool] | None]:
     """How each capture's packets are written into one, and link type and nanoseconds of a pcap file
     that may have to do without packets. Raises UsageError when pcap is wanted and cannot hold them."""
     probes = [_native.probe(os.fspath(c.path)) if c.regular else None for c in captures]
@@ -225,7 +224,8 @@ def choose_forms(captures: Sequence[Capture], form: Form) -> tuple[list[str], tu
             return ["pcap-ns" if nanoseconds else "pcap"] * len(known), (links[0], nanoseconds)
     if form == "pcap":
         return ["pcap-ns" if nanoseconds else "pcap"] * len(known), ((links or [1])[0], nanoseconds)
-    return ["copy" if p["format"] == "pcapng" else "section" for p in known], None
+    sections: list[_Written] = ["copy" if p["format"] == "pcapng" else "section" for p in known]
+    return sections, None
 
 
 def choose_split_form(captures: Sequence[Capture], form: Form) -> bool | None:

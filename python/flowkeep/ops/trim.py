@@ -15,6 +15,7 @@ from ..flow import ReadOptions
 from ..paths import STANDARD, Capture, Found, ledger_path
 from ..sink.atomic import Part, being_written
 from ..text import safe
+from .damage import damage
 from .meter import Meter, Progress
 
 Compression = Literal["same", "none", "gzip", "zstd", "lz4", "xz"]
@@ -131,6 +132,7 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
             f"--output {safe(plan.output)} is a file; it must be a folder (use - for standard output)"
         )
     targets: dict[Path, Path] = {}
+    inputs = {_state(c.path)[:2]: c.path for c in found.captures if c.regular}
     for capture in found.captures:
         target = folder / capture.relative
         if target in targets:
@@ -141,6 +143,12 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
         if capture.regular and target.exists() and target.samefile(capture.path):
             raise UsageError(
                 f"{safe(capture.path)} would be written over itself: choose another folder, or --in-place"
+            )
+        own = inputs.get(_state(target)[:2]) if target.exists() else None
+        if own is not None:
+            raise UsageError(
+                f"the result of {safe(capture.path)} would take the place of {safe(own)}, which is "
+                "to be read, too: choose another folder"
             )
         targets[target] = capture.path
     return list(targets)
@@ -226,14 +234,6 @@ class _Run:
 def _state(path: Path) -> tuple[int, int, int, int]:
     info = path.stat()
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
-
-
-def damage(scan: _native.FileScan) -> str | None:
-    """What is damaged in a capture, in words, with file and byte offset."""
-    found = scan["damage"]
-    if found is None:
-        return None
-    return f"{safe(scan['path'])}: damaged at byte {found['offset']}: {found['detail']}"
 
 
 def trim(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -59,9 +58,17 @@ class Part:
             except FileNotFoundError:
                 pass
             except BaseException:
-                os.close(fd)
+                # An interrupt may come between the making and the lock; then nobody else removes it.
+                self._abandon(fd)
                 raise
             os.close(fd)
+
+    def _abandon(self, fd: int) -> None:
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_ino == os.stat(self.part).st_ino:
+                os.unlink(self.part)
+        os.close(fd)
 
     def sync(self, like: Path | None = None) -> None:
         """Take over owner, mode, times and xattrs of ``like``, and bring everything to the disk."""
@@ -121,6 +128,8 @@ def take_over(source: Path, target: Path) -> None:
     with suppress(PermissionError):
         os.chown(target, info.st_uid, info.st_gid)
     os.chmod(target, stat.S_IMODE(info.st_mode))
+    import shutil  # not for those who write no file
+
     shutil.copystat(source, target)
 
 

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ..flow import Flows
 from ..units import time
+from .stream import Watched
 
 Writer = Callable[[Flows, IO[bytes]], None]
 _BATCH = 20_000
@@ -51,7 +52,14 @@ def write_json(flows: Flows, out: IO[bytes]) -> None:
 
 def write_parquet(flows: Flows, out: IO[bytes]) -> None:
     """Parquet, zstd-compressed."""
-    flows.to_polars().write_parquet(out)
+    watched = Watched(out)
+    try:
+        flows.to_polars().write_parquet(cast(IO[bytes], watched))
+    except Exception:
+        if watched.failed is not None:
+            # Polars says "file out of specification" to a full disk.
+            raise watched.failed from None
+        raise
 
 
 _ZEEK_STATE = {

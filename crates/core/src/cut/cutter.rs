@@ -55,6 +55,8 @@ pub struct Cutter {
     marks: Vec<[u32; 2]>,
     file: u32,
     start: u64,
+    /// Position before which all is kept, whatever the policy says.
+    telling: u64,
     tally: Tally,
     given: Option<Given>,
     /// Fates of the packets fed since they were last taken, in order.
@@ -80,6 +82,7 @@ impl Cutter {
             marks: Vec::new(),
             file: 0,
             start: 0,
+            telling: 0,
             tally: Tally::default(),
             given: None,
             fates: Vec::new(),
@@ -105,6 +108,11 @@ impl Cutter {
         if let Some(shares) = &mut self.shares {
             shares.begin(start);
         }
+    }
+
+    /// Keeps all packets before this position, because the file's format is told by them.
+    pub fn keep_before(&mut self, pos: u64) {
+        self.telling = pos;
     }
 
     /// Makes known the fates of the next packets, from position `first`, which are not the policy's to
@@ -195,6 +203,8 @@ impl Observer for Cutter {
         }
         let fate = if let Some(given) = &mut self.given {
             given.waiting.remove(&p.pos).unwrap_or_else(|| given.of(p.pos))
+        } else if p.pos < self.telling {
+            Fate::Keep
         } else {
             let total = self.totals.as_ref().and_then(|t| t.get(n as usize)).copied();
             self.policy.fate(flow, p, total)

@@ -18,16 +18,19 @@ const SERVICE_PORTS: [u16; 40] = [
 ///
 /// Who sent the SYN; else who received the SYN/ACK; else the better guess by port: the end whose
 /// port is the only one below 1024, or the only one in a short list of service ports, is the
-/// server; else who sent first. Without ports there is nothing to guess: who sent first asked.
+/// server; else who sent first. An end that talks to itself sends all as the client. Without ports there is nothing to guess: who sent first asked.
 pub fn client(flow: &Flow) -> (usize, bool) {
     if flow.flags & flag::SYN != 0 {
         return (usize::from(flow.flags & flag::SYN_HI != 0), false);
+    }
+    if flow.key.is_one_end() {
+        return (0, flow.flags & flag::SYN_ACK == 0 && with_ports(flow.key.proto));
     }
     if flow.flags & flag::SYN_ACK != 0 {
         return (usize::from(flow.flags & flag::SYN_ACK_HI == 0), false);
     }
     let first = usize::from(flow.flags & flag::HEAD_HI != 0);
-    if !matches!(flow.key.proto, TCP | UDP | SCTP | UDP_LITE) {
+    if !with_ports(flow.key.proto) {
         return (first, false);
     }
     let (lo, hi) = (flow.key.lo_port, flow.key.hi_port);
@@ -39,6 +42,10 @@ pub fn client(flow: &Flow) -> (usize, bool) {
         }
     }
     (first, true)
+}
+
+fn with_ports(proto: u8) -> bool {
+    matches!(proto, TCP | UDP | SCTP | UDP_LITE)
 }
 
 fn is_well_known(port: u16) -> bool {

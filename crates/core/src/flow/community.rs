@@ -82,11 +82,14 @@ fn text(digest: &[u8; 20]) -> [u8; LEN] {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = [b'='; LEN];
     out[..2].copy_from_slice(b"1:");
-    for (three, four) in digest.chunks(3).zip(out[2..].chunks_mut(4)) {
-        let word = three.iter().fold(0_u32, |w, &b| w << 8 | u32::from(b)) << (8 * (3 - three.len()));
-        for (i, place) in four.iter_mut().take(three.len() + 1).enumerate() {
-            *place = ALPHABET[(word >> (18 - 6 * i)) as usize & 63];
+    let mut padded = [0_u8; 21];
+    padded[..20].copy_from_slice(digest);
+    for (i, three) in padded.chunks_exact(3).enumerate() {
+        let word = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
+        for (k, place) in out[2 + 4 * i..6 + 4 * i].iter_mut().enumerate() {
+            *place = ALPHABET[(word >> (18 - 6 * k)) as usize & 63];
         }
     }
+    out[LEN - 1] = b'=';
     out
 }

@@ -112,7 +112,7 @@ fn made() -> impl Strategy<Value = Made> {
         let frag = fragment.then(|| {
             let (src, dst) =
                 if facts.dir == 0 { (facts.key.lo, facts.key.hi) } else { (facts.key.hi, facts.key.lo) };
-            FragKey { src, dst, proto: facts.key.proto, version: 4, id: facts.frag_id }
+            FragKey { src, dst, proto: facts.key.proto, version: 4, vlan: [0; 2], id: facts.frag_id }
         });
         Made { facts, ts, caplen, frag }
     })

@@ -133,7 +133,8 @@ impl Reader<'_> {
         self.facts.dir = u8::from(swap);
         if d.fragment {
             let proto = if d.version == 6 { 44 } else { d.proto };
-            self.frag = super::FragKey { src: d.src, dst: d.dst, proto, version: d.version, id: d.id };
+            let vlan = if self.options.key_vlan { self.facts.vlan } else { [0; 2] };
+            self.frag = super::FragKey { src: d.src, dst: d.dst, proto, version: d.version, vlan, id: d.id };
         } else if !self.options.outer && d.proto != 6 {
             // A fragment holds no whole inner packet, TCP no tunnel.
             self.maybe_tunnel(d.proto, (sport, dport), at, stop);

@@ -26,6 +26,11 @@ pub struct Key {
 impl Key {
     /// Mark in `version` of the flows made of fragments without a first fragment.
     pub const ORPHAN: u8 = 0x80;
+
+    /// Whether both ends are one: a host that talks to itself on one port.
+    pub fn is_one_end(&self) -> bool {
+        (self.lo, self.lo_port) == (self.hi, self.hi_port)
+    }
 }
 
 /// The secret of a table's hash: who does not know it cannot aim packets at one place of the table.
@@ -78,6 +83,8 @@ pub struct FragKey {
     pub proto: u8,
     /// 4 or 6.
     pub version: u8,
+    /// VLAN ids as in [`Key::vlan`]: zero unless they are part of the flow key.
+    pub vlan: [u16; 2],
     /// Identification.
     pub id: u32,
 }

@@ -16,6 +16,8 @@ pub struct Chunk {
     pub number: u64,
     /// Format of the capture.
     pub format: &'static str,
+    /// Records that begin before this offset are kept: they tell the format.
+    pub evidence: u64,
     /// How its records are built.
     pub shape: Shape,
     /// Offset of `bytes[0]` in the (decompressed) capture.
@@ -57,9 +59,9 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Empties the chunk and keeps its memory.
+    /// Empties the chunk and keeps its memory. The bytes stay until others are read over them:
+    /// making room anew would fill it with zeros first.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
         self.records.clear();
         self.facts.clear();
         self.hashes.clear();

@@ -105,6 +105,10 @@ impl Trim {
 impl Decide for Trim {
     fn decide(&mut self, chunk: &mut Chunk) {
         chunk.first = self.tracker.packets();
+        let telling = chunk.records.partition_point(|r| chunk.base + u64::from(r.start) < chunk.evidence);
+        if telling > 0 {
+            self.cutter.keep_before(chunk.first + telling as u64);
+        }
         if let Some(compat) = &mut self.compat {
             let records = chunk.records.iter();
             let fates = records.map(|r| (compat.fate(r.link, chunk.packet(r)), r.caplen));

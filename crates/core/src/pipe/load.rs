@@ -84,6 +84,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         c.format = self.walker.format();
+        c.evidence = self.walker.evidence();
         c.shape = self.walker.shape();
         match positions.file {
             Some((file, size)) => self.walk_at(c, file, size, positions.chunk)?,
@@ -129,6 +130,7 @@ impl<'a> Walk<'a> {
 
     fn walk_stream(&mut self, c: &mut Chunk, room: usize) -> Result<(), Stop> {
         c.base = self.next;
+        c.bytes.clear();
         c.bytes.append(&mut self.rest);
         if self.next == 0 {
             c.head = self.walker.header_len();

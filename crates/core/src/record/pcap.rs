@@ -29,6 +29,8 @@ pub(super) struct Pcap {
     /// Largest captured length that is believed.
     max_caplen: u32,
     interface: Interface,
+    /// See [`Walker::evidence`](super::Walker::evidence).
+    evidence: usize,
 }
 
 /// The largest captured length that is believed: what any capture may have, more when the
@@ -57,6 +59,7 @@ impl Pcap {
             lengths: header.lengths,
             fraction_ns: if header.nanoseconds { 1 } else { 1000 },
             max_caplen: max_caplen(header.link, snaplen),
+            evidence: header.evidence,
             interface: Interface {
                 link: header.link,
                 snaplen,
@@ -70,6 +73,10 @@ impl Pcap {
 
     pub(super) fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(super) fn evidence(&self) -> usize {
+        self.evidence
     }
 
     pub(super) fn header_len(&self) -> usize {
@@ -136,6 +143,9 @@ impl Pcap {
             });
             at += len as usize;
         }
-        (at, Stop::Need(head as usize))
+        // Stopped at `max`, the fields that tell of damage are there: the next walk looks at them, also when
+        // they are the last bytes of the capture and a longer header is not whole.
+        let fields = if buf.len() - at < 16 { head as usize } else { 16 };
+        (at, Stop::Need(fields))
     }
 }

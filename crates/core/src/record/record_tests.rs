@@ -116,6 +116,31 @@ fn every_magic_in_both_orders() {
 }
 
 #[test]
+fn whole_records_are_never_taken_for_another_dialect() {
+    for order in [ByteOrder::Little, ByteOrder::Big] {
+        // 48 bytes of lengths that make no sense are also two record headers of 24 bytes.
+        let strange = [(0, 0, vec![], 0), (0, 0, vec![], 0), (0, 0, vec![], 0x4a00_0000)];
+        let (walker, records, walked) = walk(&pcap(order, 0xa1b2_c3d4, (2, 4), 0, &strange));
+        assert_eq!((walker.format(), walker.evidence(), records.len()), ("pcap", 0, 3), "{order:?}");
+        assert_eq!(walked.damage, None);
+    }
+}
+
+#[test]
+fn the_bytes_that_tell_a_dialect_tell_it_alone() {
+    let packets: Vec<Packet> = (0..20).map(|n| (1_700_000_000, n, vec![1; 40], 40)).collect();
+    for order in [ByteOrder::Little, ByteOrder::Big] {
+        let file = pcap(order, 0xa1b2_c3d4, (2, 4), 8, &packets);
+        let (walker, records, _) = walk(&file);
+        assert_eq!((walker.format(), records.len()), ("pcap-modified", 20), "{order:?}");
+        let telling = records.iter().filter(|r| u64::from(r.start) < walker.evidence()).count();
+        let kept = &file[..records[telling].start as usize];
+        assert_eq!(walk(kept).0.format(), "pcap-modified");
+        assert!(telling <= 3, "{telling} records are kept");
+    }
+}
+
+#[test]
 fn sections_and_interfaces_of_both_orders() {
     let mut file = Vec::new();
     for order in [ByteOrder::Big, ByteOrder::Little] {

@@ -139,11 +139,21 @@ impl Walker {
     /// * `pcap-modified-28`: the same with 28 bytes (SuSE 6.3)
     /// * `pcap-nokia`: pcap's magic number with 20-byte record headers
     /// * `pcap-ixia`, `pcap-ixia-ns`: Ixia's lcap
+    /// * `pcap-netsniff`: 24-byte record headers and nanoseconds (netsniff-ng)
     /// * `pcap-aix`: nanoseconds and interface types of AIX
     pub fn format(&self) -> &'static str {
         match &self.format {
             Format::Pcap(pcap) => pcap.name(),
             Format::Pcapng(_) => "pcapng",
+        }
+    }
+
+    /// Bytes from the start of the capture without which its format could be told differently; 0
+    /// when its magic number says it all. Whoever cuts keeps the records that begin in them.
+    pub fn evidence(&self) -> u64 {
+        match &self.format {
+            Format::Pcap(pcap) => pcap.evidence() as u64,
+            Format::Pcapng(_) => 0,
         }
     }
 

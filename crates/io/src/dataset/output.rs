@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::is_standard;
@@ -9,6 +10,11 @@ use crate::codec::{self, Compression};
 use crate::digest::Sha256;
 
 const BUFFER: usize = 1 << 18;
+
+/// Standard output as a file. Rust's own takes it for written when it was never open.
+pub fn standard() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
 
 /// The last stage of the output: counts and digests what goes through.
 pub struct Tee {
@@ -43,7 +49,7 @@ impl Output {
     pub fn open(path: Option<&Path>, compression: Option<Compression>, digest: bool) -> io::Result<Self> {
         let out: Box<dyn Write + Send> = match path {
             None => Box::new(io::sink()),
-            Some(path) if is_standard(path) => Box::new(io::stdout()),
+            Some(path) if is_standard(path) => Box::new(standard()?),
             Some(path) => Box::new(File::create(path)?),
         };
         let tee = Tee { out, bytes: 0, digest: digest.then(Sha256::default) };

@@ -126,6 +126,8 @@ impl Trim {
             LedgerUse::Used { packets, bytes } => (*packets, *bytes),
             _ => (file.stats.packets, file.stats.bytes),
         };
+        let known = old.as_ref().and_then(|(about, _)| about.first_ts);
+        let first_ts = known.or(file.stats.ends.map(|(first, _)| first));
         let rows = self.ledger_rows(old.map(|(_, rows)| rows), start, totals);
         if let (Some(path), Some(rows)) = (wanted.ledger_out, rows) {
             let about = About {
@@ -134,6 +136,8 @@ impl Trim {
                 policy: wanted.policy.to_owned(),
                 packets: totals.0,
                 bytes: totals.1,
+                first_ts,
+                sizes: [source.size().unwrap_or_default(), out_bytes],
                 writer: env!("CARGO_PKG_VERSION").to_owned(),
             };
             write_ledger(path, &about, &rows)?;

@@ -1,17 +1,18 @@
-//! The flow table that users see: one row a flow, columns as documented in `docs/formats.md`.
+//! The flow table that users see: one row a flow, columns as documented in `docs/formats/flows.md`.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::types::{DurationNanosecondType, TimestampNanosecondType, UInt16Type, UInt64Type};
-use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
+use arrow_array::types::{DurationNanosecondType, TimestampNanosecondType};
+use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, UInt16Array, UInt64Array};
+use arrow_buffer::BooleanBufferBuilder;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::community::{community_id, LEN};
 use flowkeep_core::flow::{state, Flow, Table};
 
-use super::column::{numbers, Text};
+use super::column::Text;
 use super::text;
 
 /// Rows in a record batch.
@@ -240,70 +241,74 @@ impl Flows {
     pub fn batch(&self, offset: usize, n: usize) -> Result<RecordBatch, ArrowError> {
         let end = offset.saturating_add(n).min(self.len());
         let ids: Vec<u32> = (offset.min(end)..end).map(|row| self.id(row)).collect();
-        let rows: Vec<(&Flow, usize, bool)> = ids
-            .iter()
-            .map(|&id| {
-                let flow = self.flow(id);
-                let (c, guessed) = client(flow);
-                (flow, c, guessed)
-            })
-            .collect();
-        let n = rows.len();
+        let n = ids.len();
         let mut proto = Text::with_capacity(n, 4);
         let mut ips = [Text::with_capacity(n, 16), Text::with_capacity(n, 16)];
         let mut states = Text::with_capacity(n, 8);
         let mut vlan = Text::with_capacity(n, 0);
         let mut tunnel = Text::with_capacity(n, 0);
         let mut community = Text::with_capacity(n, LEN);
-        for &(flow, c, _) in &rows {
-            proto.push_str(text::protocol(flow.key.proto));
+        let mut ports = [Vec::with_capacity(n), Vec::with_capacity(n)];
+        let mut times = [(); 3].map(|()| Vec::with_capacity(n));
+        let mut counters = COUNTERS.map(|_| Vec::with_capacity(n));
+        let mut guesses = BooleanBufferBuilder::new(n);
+        // All columns in one go, so that each flow is fetched into the cache once.
+        for &id in &ids {
+            let flow = self.flow(id);
+            let (c, guessed) = client(flow);
+            let key = &flow.key;
+            proto.push_str(text::protocol(key.proto));
             for (end, ip) in ips.iter_mut().enumerate() {
                 ip.push(|out| {
-                    text::address(out, &flow.key, (c == 1) == (end == 0));
+                    text::address(out, key, (c == 1) == (end == 0));
                     true
                 });
             }
+            let (lo, hi) = (key.lo_port, key.hi_port);
+            ports[0].push(if c == 0 { lo } else { hi });
+            ports[1].push(if c == 0 { hi } else { lo });
+            for (column, value) in times.iter_mut().zip([flow.first_ts, flow.last_ts, duration(flow)]) {
+                column.push(value);
+            }
+            for (which, column) in counters.iter_mut().enumerate() {
+                column.push(counter(flow, c, which));
+            }
             states.push_str(state::name(flow));
+            guesses.append(guessed);
             vlan.push(|out| text::vlan(out, flow.vlan));
             tunnel.push(|out| text::tunnels(out, flow.tunnels));
-            community.push(|out| match community_id(flow, self.seed) {
+            let digest = community_id(flow, self.seed);
+            community.push(|out| match digest.as_ref().and_then(|id| std::str::from_utf8(id).ok()) {
                 Some(id) => {
-                    out.extend(id.iter().map(|&b| b as char));
+                    out.push_str(id);
                     true
                 }
                 None => false,
             });
         }
-        let port = |server: bool| {
-            numbers::<UInt16Type>(rows.iter().map(move |&(f, c, _)| {
-                if (c == 1) == server {
-                    f.key.lo_port
-                } else {
-                    f.key.hi_port
-                }
-            }))
-        };
-        let time = |of: fn(&Flow) -> i64| -> ArrayRef {
-            let values = rows.iter().map(|&(f, ..)| of(f));
-            Arc::new(PrimitiveArray::<TimestampNanosecondType>::from_iter_values(values).with_timezone("UTC"))
+        let time = |values: Vec<i64>| -> ArrayRef {
+            let plain = PrimitiveArray::<TimestampNanosecondType>::from(values);
+            Arc::new(plain.with_timezone("UTC"))
         };
         let [client_ip, server_ip] = ips;
-        let mut columns = vec![
-            numbers::<UInt64Type>(ids.iter().map(|&id| u64::from(id))),
+        let [client_port, server_port] = ports;
+        let [first, last, durations] = times;
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt64Array::from_iter_values(ids.iter().map(|&id| u64::from(id)))),
             proto.finish()?,
             client_ip.finish()?,
-            port(false),
+            Arc::new(UInt16Array::from(client_port)),
             server_ip.finish()?,
-            port(true),
-            time(|f| f.first_ts),
-            time(|f| f.last_ts),
-            numbers::<DurationNanosecondType>(rows.iter().map(|&(f, ..)| duration(f))),
+            Arc::new(UInt16Array::from(server_port)),
+            time(first),
+            time(last),
+            Arc::new(PrimitiveArray::<DurationNanosecondType>::from(durations)),
         ];
-        for which in 0..COUNTERS.len() {
-            columns.push(numbers::<UInt64Type>(rows.iter().map(|&(f, c, _)| counter(f, c, which))));
+        for values in counters {
+            columns.push(Arc::new(UInt64Array::from(values)));
         }
         columns.push(states.finish()?);
-        columns.push(Arc::new(rows.iter().map(|&(_, _, guessed)| Some(guessed)).collect::<BooleanArray>()));
+        columns.push(Arc::new(BooleanArray::new(guesses.finish(), None)));
         columns.push(vlan.finish()?);
         columns.push(tunnel.finish()?);
         columns.push(community.finish()?);

@@ -1,4 +1,4 @@
-//! The ledger file `NAME.ledger.arrow`: Arrow IPC, one row a flow (see `docs/formats.md`).
+//! The ledger file `NAME.ledger.arrow`: Arrow IPC, one row a flow (see `docs/formats/ledger.md`).
 //!
 //! Its readable columns are those of the flow table; the columns behind `kept_*` are the session's
 //! state, from which the next file or the next tier goes on.
@@ -41,6 +41,10 @@ pub struct About {
     pub packets: u64,
     /// Their captured bytes.
     pub bytes: u64,
+    /// Time of the first packet of the whole file, in capture order; `None`: it never had one.
+    pub first_ts: Option<i64>,
+    /// Bytes of the file on disk before it was trimmed, and of the trimmed file.
+    pub sizes: [u64; 2],
     /// Version of flowkeep that wrote it.
     pub writer: String,
 }
@@ -59,6 +63,9 @@ pub fn write<W: Write>(out: W, about: &About, rows: &[Row]) -> Result<W, ArrowEr
         ("flowkeep.policy".to_owned(), about.policy.clone()),
         ("flowkeep.packets".to_owned(), about.packets.to_string()),
         ("flowkeep.bytes".to_owned(), about.bytes.to_string()),
+        ("flowkeep.first_ts".to_owned(), about.first_ts.map_or_else(String::new, |ts| ts.to_string())),
+        ("flowkeep.size_in".to_owned(), about.sizes[0].to_string()),
+        ("flowkeep.size_out".to_owned(), about.sizes[1].to_string()),
         ("flowkeep.writer".to_owned(), about.writer.clone()),
     ]);
     let schema = Arc::new(Schema::new_with_metadata(first.schema().fields().clone(), metadata));
@@ -79,7 +86,23 @@ pub fn read<R: Read + Seek>(input: R) -> Result<(About, Vec<Row>), String> {
         .unwrap_or_else(|_| Err("its Arrow data is broken".to_owned()))
 }
 
+/// Reads what a ledger says about its file as a whole.
+pub fn read_about<R: Read + Seek>(input: R) -> Result<About, String> {
+    catch_unwind(AssertUnwindSafe(|| open(input).map(|(_, about)| about)))
+        .unwrap_or_else(|_| Err("its Arrow data is broken".to_owned()))
+}
+
 fn read_checked<R: Read + Seek>(input: R) -> Result<(About, Vec<Row>), String> {
+    let (reader, about) = open(input)?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|e| format!("its Arrow data is broken: {e}"))?;
+        read_batch(&batch, &mut rows)?;
+    }
+    Ok((about, rows))
+}
+
+fn open<R: Read + Seek>(input: R) -> Result<(FileReader<R>, About), String> {
     let reader = FileReader::try_new(input, None).map_err(|e| format!("it is no Arrow IPC file: {e}"))?;
     let schema = reader.schema();
     let text = |name: &str| {
@@ -99,14 +122,12 @@ fn read_checked<R: Read + Seek>(input: R) -> Result<(About, Vec<Row>), String> {
         policy: text("policy")?,
         packets: number("packets")?,
         bytes: number("bytes")?,
+        // Ledgers of early builds have no such entries.
+        first_ts: text("first_ts").ok().and_then(|ts| ts.parse().ok()),
+        sizes: [number("size_in").unwrap_or(0), number("size_out").unwrap_or(0)],
         writer: text("writer")?,
     };
-    let mut rows = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|e| format!("its Arrow data is broken: {e}"))?;
-        read_batch(&batch, &mut rows)?;
-    }
-    Ok((about, rows))
+    Ok((reader, about))
 }
 
 /// A column under construction.

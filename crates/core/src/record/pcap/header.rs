@@ -8,6 +8,8 @@ use crate::error::NotACapture;
 const HEADER_LEN: usize = 24;
 /// Records that are tried to tell dialects apart.
 const TRIED_RECORDS: usize = 3;
+/// Bytes that are looked at to tell the format; fewer are the whole capture.
+const WHOLE_PREFIX: usize = 1 << 16;
 
 /// What a magic number promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub(super) enum Dialect {
     Ixia,
     /// 0x1c0001ac
     IxiaNanoseconds,
+    /// 0xa1e2cb12: netsniff-ng's, with time source, interface, protocol and packet type behind the lengths
+    Netsniff,
 }
 
 /// Which of the two lengths of a record comes first.
@@ -56,6 +60,8 @@ pub(super) struct Header {
     pub(super) nanoseconds: bool,
     pub(super) record_header: u32,
     pub(super) lengths: Lengths,
+    /// Bytes from the start of the file that told the dialect; 0 when the magic number did.
+    pub(super) evidence: usize,
 }
 
 /// Byte order and dialect of the first four bytes.
@@ -68,6 +74,7 @@ pub(super) fn magic(prefix: &[u8]) -> Option<(ByteOrder, Dialect)> {
             0xa1b2_cd34 => Dialect::Modified,
             0x1c00_01ab => Dialect::Ixia,
             0x1c00_01ac => Dialect::IxiaNanoseconds,
+            0xa1e2_cb12 => Dialect::Netsniff,
             _ => return None,
         })
     };
@@ -102,9 +109,10 @@ pub(super) fn read(prefix: &[u8], order: ByteOrder, dialect: Dialect) -> Result<
         len,
         link: network as u16,
         snaplen,
-        nanoseconds: matches!(dialect, Dialect::Nanoseconds | Dialect::IxiaNanoseconds),
+        nanoseconds: matches!(dialect, Dialect::Nanoseconds | Dialect::IxiaNanoseconds | Dialect::Netsniff),
         record_header: 16,
         lengths,
+        evidence: 0,
     };
     let records =
         Records { bytes: &prefix[len..], order, snaplen, max_caplen: max_caplen(header.link, snaplen) };
@@ -114,21 +122,24 @@ pub(super) fn read(prefix: &[u8], order: ByteOrder, dialect: Dialect) -> Result<
             header.link = aix_link(network).unwrap_or(header.link);
             header.nanoseconds = true;
         }
-        Dialect::Standard if lengths == Lengths::CapturedFirst && !records.fit(16) => {
-            if records.surely_fit(24) {
-                (header.name, header.record_header) = ("pcap-modified", 24);
-            } else if records.surely_fit(20) {
-                (header.name, header.record_header) = ("pcap-nokia", 20);
+        Dialect::Standard if lengths == Lengths::CapturedFirst => {
+            if let Some((head, evidence)) = records.other_than(16, &[24, 20]) {
+                header.name = if head == 24 { "pcap-modified" } else { "pcap-nokia" };
+                (header.record_header, header.evidence) = (head as u32, len + evidence);
             }
         }
         Dialect::Standard => {}
         Dialect::Nanoseconds => header.name = "pcap-ns",
         Dialect::Ixia => header.name = "pcap-ixia",
+        Dialect::Netsniff => (header.name, header.record_header) = ("pcap-netsniff", 24),
         Dialect::IxiaNanoseconds => header.name = "pcap-ixia-ns",
-        Dialect::Modified if !records.fit(24) && records.surely_fit(28) => {
-            (header.name, header.record_header) = ("pcap-modified-28", 28);
+        Dialect::Modified => {
+            (header.name, header.record_header) = ("pcap-modified", 24);
+            if let Some((head, evidence)) = records.other_than(24, &[28]) {
+                (header.name, header.record_header) = ("pcap-modified-28", head as u32);
+                header.evidence = len + evidence;
+            }
         }
-        Dialect::Modified => (header.name, header.record_header) = ("pcap-modified", 24),
     }
     Ok(header)
 }
@@ -153,9 +164,54 @@ struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// Whether nothing speaks against record headers of `head` bytes.
-    fn fit(&self, head: usize) -> bool {
-        self.tried(head).is_some()
+    /// Another length of record headers than the magic number promises, and the bytes that say so.
+    ///
+    /// What can be read as promised is. So whole records, as a trimmed file consists of, are never taken
+    /// for another dialect, however strange they are. Of another dialect the bytes that told it
+    /// must stay in a trimmed file, or it would be told differently.
+    fn other_than(&self, promised: usize, others: &[usize]) -> Option<(usize, usize)> {
+        if self.tried(promised).is_some() {
+            return None;
+        }
+        let broken = self.broken(promised)?;
+        let head = *others.iter().find(|&&head| self.surely_fit(head))?;
+        // All trials together have seen no more than this.
+        let seen = others.iter().map(|&head| self.reach(head)).max().unwrap_or(0);
+        let doubted = self.reach(promised);
+        Some((head, broken.max(seen).max(doubted).min(self.bytes.len())))
+    }
+
+    /// Where the walk over records with headers of `head` bytes breaks, the header there included;
+    /// `None` when it comes to the end of what is there.
+    fn broken(&self, head: usize) -> Option<usize> {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let Some(fields) = self.bytes.get(at..at + head) else {
+                return (self.bytes.len() < WHOLE_PREFIX - HEADER_LEN).then_some(self.bytes.len());
+            };
+            let caplen = self.order.u32(fields, 8);
+            if caplen > self.max_caplen {
+                return Some(at + head);
+            }
+            at += head + caplen as usize;
+        }
+        let cut = at > self.bytes.len() && self.bytes.len() < WHOLE_PREFIX - HEADER_LEN;
+        cut.then_some(self.bytes.len())
+    }
+
+    /// The end of what a trial with headers of `head` bytes looks at.
+    fn reach(&self, head: usize) -> usize {
+        let mut at = 0;
+        for _ in 0..TRIED_RECORDS {
+            let Some(fields) = self.bytes.get(at..at + head) else {
+                return self.bytes.len();
+            };
+            let Some(caplen) = self.plausible(fields) else {
+                return at + head;
+            };
+            at += head + caplen as usize;
+        }
+        at
     }
 
     /// Whether at least two records, or the only one, speak for headers of `head` bytes. A

@@ -1,0 +1,1 @@
+"""One small case for each capture format, compression and link type, with what is expected of it."""
