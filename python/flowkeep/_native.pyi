@@ -12,6 +12,10 @@ from typing import Literal, TypedDict, final
 
 Progress = Callable[[int, int], None]
 
+# By link type (LINKTYPE registry): a BPF program (8 bytes an instruction, little-endian), one for each byte order of
+# the address family in the link header (little, big), or why the filter makes no sense for the link type.
+FilterRules = Sequence[tuple[int, str | bytes | tuple[bytes, bytes]]]
+
 class Probe(TypedDict):
     """What the first bytes of a capture say."""
 
@@ -35,6 +39,12 @@ class WhatIf(TypedDict):
     kept_bytes: int  # captured frame bytes, as in ``bytes``
     flows_cut: int  # flows that would lose at least one packet
 
+class FilterRefusal(TypedDict):
+    """Packets of a link type for which the filter makes no sense; they match nothing."""
+
+    packets: int
+    reason: str
+
 class FileScan(TypedDict):
     """What was found in one capture."""
 
@@ -43,8 +53,11 @@ class FileScan(TypedDict):
     compression: str | None
     size: int  # bytes on disk, or read from the pipe
     file_bytes: int  # bytes of the capture itself, decompressed
-    packets: int
+    packets: int  # those that match the filter, as in all that follows
     bytes: int  # captured frame bytes
+    packets_filtered: int  # packets that do not match the filter
+    bytes_filtered: int
+    filter_refused: dict[str, FilterRefusal]  # link types for which the filter makes no sense
     wire_bytes: int  # original lengths
     first_ts: int | None  # smallest packet time
     last_ts: int | None  # largest packet time
@@ -97,6 +110,7 @@ class Scanner:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
+        filter: FilterRules | None = None,
         flows: bool = True,
         what_if: Sequence[int] = (),
     ) -> None: ...
@@ -111,7 +125,9 @@ class Scanner:
         """The flows of everything read so far. The data set is over then: it begins anew."""
 
 class FileTrim(FileScan):
-    """What was done to one capture. packets = kept + cut + dropped, bytes likewise."""
+    """What was done to one capture. packets = kept + cut + dropped, bytes likewise.
+
+    ``packets`` and ``bytes`` are here those of all packets; what does not match the filter is dropped."""
 
     packets_kept: int
     packets_cut: int
@@ -120,7 +136,7 @@ class FileTrim(FileScan):
     bytes_kept: int
     bytes_cut: int
     bytes_dropped: int
-    dropped: dict[str, int]  # reason -> packets
+    dropped: dict[str, int]  # reason ("filter") -> packets
     flows: int  # flow shares seen in this file
     flows_cut: int  # of those, that lost at least one packet or were shortened
     out_bytes: int  # bytes of the result, as compressed; what it would be in a dry run
@@ -149,6 +165,7 @@ class Trimmer:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
+        filter: FilterRules | None = None,
     ) -> None: ...
     def measure(self, path: str, *, progress: Progress | None = None) -> None:
         """With ``tail``: read every file of the data set first, in order."""
@@ -174,5 +191,8 @@ def probe(path: str) -> Probe:
     """Read the first packet of a capture.
 
     Raises flowkeep.errors.NotACaptureError (unknown format, empty file) and OSError."""
+
+def program_problem(program: bytes) -> str | None:
+    """Why a BPF program cannot be run; None if it can."""
 
 def version() -> str: ...

@@ -84,6 +84,7 @@ def flows(
         table = table.slice(0, most)
     color = output == "-" and sys.stdout.isatty()
     export(table, form, output, writer=_writer(total, color=color) if form == "table" else None)
+    notes.filtered(table.files)
     damaged = notes.oddities(table.files)
     return int(notes.skipped(found.skipped) or damaged)
 

@@ -25,11 +25,16 @@ Rule = str | bytes | tuple[bytes, bytes]
 """What is done with packets of a link type: a reason for refusing them, a program, or one for each byte order of
 the address family that is their header."""
 
-MAX_LENGTH = 1 << 16
-"""Characters of an expression; libpcap's own bound is its stack."""
+MAX_LENGTH = 1 << 12
+"""Characters of an expression: libpcap's time grows with the square of its length."""
+_LONG = 500
+"""Characters from which on only the usual link types are compiled for, and not optimised."""
 
 _LAST_LINK = 400
 """Link types above are not defined."""
+_USUAL = (0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 119, 127, 163, 166, 178, 179, 181, 192, 204, 205, 228,
+          229, 274, 276)  # fmt: skip
+"""Link types whose packets have flows."""
 _FAMILY = (0, 109)
 """Link types whose header is an address family in the byte order of the writer (NULL, ENC)."""
 _AS_RAW = 14
@@ -70,6 +75,7 @@ class _Compiler:
         self._cypcap: Any = cypcap
         self._expression = expression
         self._file = file
+        self.long = len(expression) >= _LONG
 
     def program(self, link: int, order: str = "<") -> bytes:
         """The program for a link type. Raises :class:`_RefusedError`."""
@@ -78,7 +84,7 @@ class _Compiler:
         try:
             with self._cypcap.open_offline(self._file.name) as capture:
                 # As tcpdump -r does: optimised, and with no netmask known.
-                code = list(capture.compile(self._expression, True, 0))
+                code = list(capture.compile(self._expression, not self.long, 0))
         except self._cypcap.Error as error:
             raise _RefusedError(str(error.args[-1])) from None
         program = b"".join(_INSTRUCTION.pack(c, jt, jf, k & 0xFFFFFFFF) for c, jt, jf, k in code)
@@ -106,7 +112,7 @@ class _RefusedError(Exception):
 
 
 def _rules(compiler: _Compiler) -> Iterator[tuple[int, Rule]]:
-    for link in range(_LAST_LINK + 1):
+    for link in _USUAL if compiler.long else range(_LAST_LINK + 1):
         rule = compiler.rule(link)
         if rule is not None:
             yield link, rule
