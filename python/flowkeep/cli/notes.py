@@ -49,7 +49,8 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         for link, refusal in scan["filter_refused"].items():
             why = safe(refusal["reason"])
             note(
-                f"{path}: the filter makes no sense for {link}: none of {refusal['packets']} packets match: {why}"
+                f"{path}: the filter makes no sense for {link}: none of {refusal['packets']} packets match: "
+                f"{why}"
             )
         if scan["untracked"]:
             note(f"{path}: {scan['untracked']} packets belong to flows beyond --max-flows: kept, not listed")

@@ -271,8 +271,8 @@ def trim(
     options = options or ReadOptions()
     if options.filter is not None and plan.in_place:
         raise UsageError(
-            "--in-place with --filter would destroy the packets that do not match: write the result elsewhere "
-            "with --output DIR"
+            "--in-place with --filter would destroy the packets that do not match: write the result "
+            "elsewhere with --output DIR"
         )
     targets = _targets(found, plan)
     run = _Run(policy, plan, options)

@@ -1,9 +1,9 @@
 """Compiles filter expressions with libpcap.
 
-libpcap is asked for a program as it would run it over a capture *file* of each link type (a file header is all
-it needs for that), so an expression means here what it means to ``tcpdump -r``. In particular what only
-a live capture knows (``inbound``, ``ifindex``) is refused by libpcap itself, the numbers of link types in files
-are translated by it, and the address families of BSD loopback are those of all systems.
+libpcap is asked for a program as it would run it over a capture *file* of each link type (a file header is
+all it needs for that), so an expression means here what it means to ``tcpdump -r``. In particular what only
+a live capture knows (``inbound``, ``ifindex``) is refused by libpcap itself, the numbers of link types in
+files are translated by it, and the address families of BSD loopback are those of all systems.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..text import safe
 from .names import names_to_look_up
 
 Rule = str | bytes | tuple[bytes, bytes]
-"""What is done with packets of a link type: a reason for refusing them, a program, or one for each byte order of
-the address family that is their header."""
+"""What is done with packets of a link type: a reason for refusing them, a program, or one for each byte order
+of the address family that is their header."""
 
 MAX_LENGTH = 1 << 12
 """Characters of an expression: libpcap's time grows with the square of its length."""
@@ -32,8 +32,10 @@ _LONG = 500
 
 _LAST_LINK = 400
 """Link types above are not defined."""
-_USUAL = (0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 119, 127, 163, 166, 178, 179, 181, 192, 204, 205, 228,
-          229, 274, 276)  # fmt: skip
+_USUAL = (
+    0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 119, 127, 163, 166, 178, 179, 181, 192, 204, 205, 228,
+    229, 274, 276,
+)  # fmt: skip
 """Link types whose packets have flows."""
 _FAMILY = (0, 109)
 """Link types whose header is an address family in the byte order of the writer (NULL, ENC)."""
@@ -70,7 +72,8 @@ class _Compiler:
             import cypcap
         except ImportError as error:
             raise UsageError(
-                f"filters are compiled by libpcap, which the package cypcap brings; it cannot be loaded: {error}"
+                "filters are compiled by libpcap, which the package cypcap brings; "
+                f"it cannot be loaded: {error}"
             ) from None
         self._cypcap: Any = cypcap
         self._expression = expression
@@ -128,8 +131,8 @@ def compile_filter(expression: str, *, look_up: bool = False) -> PacketFilter:
     """
     if len(expression) > MAX_LENGTH:
         raise UsageError(
-            f"the filter has {len(expression)} characters, {MAX_LENGTH} are the most: write networks instead of "
-            "hosts, or port ranges instead of ports"
+            f"the filter has {len(expression)} characters, {MAX_LENGTH} are the most: write networks "
+            "instead of hosts, or port ranges instead of ports"
         )
     if "\0" in expression:
         raise UsageError("the filter has a zero byte in it; write plain text")
@@ -137,8 +140,8 @@ def compile_filter(expression: str, *, look_up: bool = False) -> PacketFilter:
         names = names_to_look_up(expression)
         if names:
             raise UsageError(
-                f"filter {safe(expression)!r}: {safe(names[0])} is no word of the filter language, and names are not "
-                "looked up, so that no name server learns of them: write an address"
+                f"filter {safe(expression)!r}: {safe(names[0])} is no word of the filter language, "
+                "and names are not looked up, so that no name server learns of them: write an address"
             )
     # One file for all headers, written over each time: making a new one costs more than compiling.
     with tempfile.NamedTemporaryFile(prefix="flowkeep-", suffix=".pcap", buffering=0) as file:

@@ -1,8 +1,8 @@
 """Finds the words of a filter expression that libpcap would ask a name server about.
 
-libpcap looks a word up while it compiles, where no keyword, number or address is expected to stand but a name. Which kind
-of name decides the last word before it that says so (``port``, ``proto`` …): ports and protocols are in
-tables of the system, hosts and networks may be anywhere. This errs on the safe side.
+libpcap looks a word up while it compiles, where one stands that is no keyword, number or address. Which kind
+of name it is says the last word before it that speaks of kinds (``port``, ``proto`` …): ports and protocols
+are in tables of the system, hosts and networks may be anywhere. This errs on the safe side.
 """
 
 from __future__ import annotations
@@ -24,21 +24,26 @@ _MAC = re.compile(
 )
 _RANGE = re.compile(r"\d+-\d+", re.ASCII)
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Words of the grammar (pcap-filter(7)). After those of _LOCAL stand names that nobody is asked for.
-_LOCAL = set(
-    """port portrange proto protochain type subtype dir direction on ifname rnr rulenum rset ruleset reason action
-    srnr subrulenum""".split()
+_LOCAL = _words(
+    """port portrange proto protochain type subtype dir direction on ifname rnr rulenum rset ruleset reason
+    action srnr subrulenum"""
 )
-_KINDS = set("host net gateway src dst ra ta addr1 addr2 addr3 addr4 addr".split())
-_PROTOCOLS = set(
-    """ether link ppp slip fddi tr wlan radio arp rarp ip ip6 sctp tcp udp icmp icmp6 igmp igrp pim vrrp carp ah esp
-    atalk aarp decnet lat sca moprc mopdl iso esis es-is isis is-is l1 l2 iih lsp snp csnp psnp clnp stp ipx netbeui
-    pppoed pppoes geneve vxlan llc vlan mpls lane""".split()
+_KINDS = _words("host net gateway src dst ra ta addr1 addr2 addr3 addr4 addr")
+_PROTOCOLS = _words(
+    """ether link ppp slip fddi tr wlan radio arp rarp ip ip6 sctp tcp udp icmp icmp6 igmp igrp pim vrrp carp
+    ah esp atalk aarp decnet lat sca moprc mopdl iso esis es-is isis is-is l1 l2 iih lsp snp csnp psnp clnp
+    stp ipx netbeui pppoed pppoes geneve vxlan llc vlan mpls lane"""
 )
-_PLAIN = set(
+_PLAIN = _words(
     """and or not len length less greater byte cbyte broadcast multicast mask ifindex inbound outbound random
-    vpi vci metac bcc oam oamf4 oamf4ec oamf4sc sc ilmic metaconnect connectmsg fisu lssu lsu msu hfisu hlssu hmsu sio opc
-    dpc sls hsio hopc hdpc hsls oamf4s""".split()
+    vpi vci metac bcc oam oamf4 oamf4ec oamf4sc sc ilmic metaconnect connectmsg fisu lssu lsu msu hfisu hlssu
+    hmsu sio opc dpc sls hsio hopc hdpc hsls oamf4s"""
 )
 _FIELD = re.compile(r"(?:icmp6?-|tcp-)[a-z0-9-]+|icmp6?type|icmp6?code|tcpflags")
 
