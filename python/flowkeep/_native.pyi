@@ -13,7 +13,7 @@ from typing import Literal, TypedDict, final
 Progress = Callable[[int, int], None]
 
 # By link type (LINKTYPE registry): a BPF program (8 bytes an instruction, little-endian), one for each byte
-# order of the address family in the link header (little, big), or why the filter makes no sense for the link type.
+# order of the address family in the link header (little, big), or why the filter makes no sense for it.
 FilterRules = Sequence[tuple[int, str | bytes | tuple[bytes, bytes]]]
 
 class Probe(TypedDict):
