@@ -225,7 +225,7 @@ impl Program {
             let number = u16::from_le_bytes([c0, c1]);
             let op = Op::of(number).ok_or(BadProgram::Operation { at, code: number })?;
             let instruction = Instruction { op, yes, no, k: u32::from_le_bytes([k0, k1, k2, k3]) };
-            verify(at, &instruction, raw.len())?;
+            verify(at, instruction, raw.len())?;
             code.push(instruction);
         }
         match code.last().map(|last| last.op) {
@@ -245,7 +245,7 @@ impl Program {
     }
 }
 
-fn verify(at: usize, i: &Instruction, len: usize) -> Result<(), BadProgram> {
+fn verify(at: usize, i: Instruction, len: usize) -> Result<(), BadProgram> {
     // Instructions behind this one.
     let behind = len - at - 1;
     match i.op {
