@@ -209,7 +209,7 @@ fn a_filter_has_a_rule_for_each_link_type() {
 /// The model: reads the fields of each code as the paper defines them and counts instructions one by one.
 fn model(code: &[Raw], packet: &[u8], wirelen: u32) -> u32 {
     let (mut a, mut x, mut pc) = (0_u32, 0_u32, 0_usize);
-    let mut memory = vec![0_u32; 16];
+    let mut memory = [0_u32; 16];
     loop {
         let (code, jt, jf, k) = code[pc];
         pc += 1;
@@ -297,9 +297,9 @@ fn model(code: &[Raw], packet: &[u8], wirelen: u32) -> u32 {
             6 => return if code & 0x18 == 0x10 { a } else { k },
             _ => {
                 if code & 0xf8 == 0x80 {
-                    a = x
+                    a = x;
                 } else {
-                    x = a
+                    x = a;
                 }
             }
         }
