@@ -30,7 +30,8 @@ pub fn probe(path: &Path) -> Result<Probe, Error> {
     let control = Control::default();
     let mut source = Source::open(path, &control).map_err(Error::Open)?;
     let mut first = First { ts: None, format: "", control: &control };
-    let plan = Plan { options: Options::default(), seed: Seed::default(), jobs: 1, chunk: 1 << 16 };
+    let plan =
+        Plan { options: Options::default(), filter: None, seed: Seed::default(), jobs: 1, chunk: 1 << 16 };
     let passes = Passes { decide: &mut first, emit: None };
     let format = match pipe::run(source.input(), &plan, passes, &control) {
         Ok(end) => end.walker.format(),

@@ -1,6 +1,6 @@
 //! Writes what is kept of each chunk, in order.
 //!
-//! Everything between two cut records is written in one piece, so what is no packet (headers,
+//! Everything between two records that are left out is written in one piece, so what is no packet (headers,
 //! interface blocks, comments, secrets) is copied as it stands.
 
 use std::collections::VecDeque;
@@ -57,8 +57,13 @@ impl<W: Write + Send> Writer<W> {
 
     fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
         let mut start = chunk.from;
+        let mut dropped = chunk.dropped.iter().peekable();
         for (i, fate) in chunk.fates.iter().enumerate() {
             let record = &chunk.records[i];
+            while let Some(&(from, to)) = dropped.next_if(|(from, _)| *from < record.start) {
+                self.out.write_all(&chunk.bytes[start..from as usize])?;
+                start = to as usize;
+            }
             match fate {
                 Fate::Keep | Fate::Wait => {}
                 Fate::Cut => {
@@ -79,6 +84,10 @@ impl<W: Write + Send> Writer<W> {
                     }
                 }
             }
+        }
+        for &(from, to) in dropped {
+            self.out.write_all(&chunk.bytes[start..from as usize])?;
+            start = to as usize;
         }
         self.out.write_all(&chunk.bytes[start..chunk.to])
     }
