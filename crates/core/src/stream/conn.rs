@@ -130,8 +130,8 @@ impl Connection {
         counts
     }
 
-    /// Bytes of memory that pieces in waiting take, both directions.
-    pub fn held(&self) -> usize {
-        self.half[0].charged + self.half[1].charged
+    /// Bytes of memory that what waits in a direction takes; at most [`Limits::held`].
+    pub fn held(&self, dir: u8) -> usize {
+        self.half[usize::from(dir & 1)].charged
     }
 }

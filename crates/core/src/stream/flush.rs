@@ -35,7 +35,7 @@ impl Half {
         self.say(source.origin, Kind::Data { offset, bytes, skip }, out);
         self.counts.delivered += bytes.len() as u64;
         self.next = at + bytes.len() as i64;
-        self.history.push(at, self.next, Some(piece), self.limits.history, &self.budget);
+        self.history.push(at, piece, self.limits.history, &self.budget);
     }
 
     /// Hands on all that is in order, then says the FIN if it is next.
@@ -106,7 +106,7 @@ impl Half {
             self.counts.missing += length;
             self.say(self.last, Kind::Gap { offset: self.offset(from) as u64, length, reason }, out);
         }
-        self.history.push(self.next, end, None, self.limits.history, &self.budget);
+        self.history.gap(self.next, end, &self.budget);
         self.next = end;
     }
 

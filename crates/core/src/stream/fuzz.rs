@@ -18,7 +18,8 @@ pub fn fuzz_bytes(data: &[u8]) -> Vec<&'static str> {
         aside: if tight & 8 == 0 { 1 << 12 } else { 200 },
         acked_hole: (tight & 16 != 0).then_some(4),
     };
-    let budget = Budget::new(if tight & 32 == 0 { 1 << 20 } else { 500 }, history);
+    let total = if tight & 32 == 0 { 1 << 20 } else { 500 };
+    let budget = Budget::new(total, history);
     let mut connection = Connection::new(policy, limits, budget.clone());
     let mut seen = Seen::default();
     let mut captured = [0_u64; 2];
@@ -56,11 +57,13 @@ pub fn fuzz_bytes(data: &[u8]) -> Vec<&'static str> {
             connection.mark_cut();
         }
         connection.segment(&segment, &mut |event| seen.note(event));
-        assert!(connection.held() <= held, "{} bytes are held", connection.held());
+        let now = [connection.held(0), connection.held(1)];
+        assert!(now.iter().all(|n| *n <= held), "{now:?} bytes are held");
     }
     connection.finish(&mut |event| seen.note(event));
-    assert_eq!(connection.held(), 0, "something waits after the end");
+    assert_eq!([connection.held(0), connection.held(1)], [0, 0], "something waits after the end");
     assert_eq!(budget.used(), (0, 0), "memory was not given back");
+    assert!(budget.peak().0 <= total && budget.peak().1 <= history, "{:?}", budget.peak());
     for dir in 0..2 {
         let counts = connection.counts(dir);
         let own = &seen.dir[usize::from(dir)];
@@ -78,7 +81,6 @@ pub fn fuzz_bytes(data: &[u8]) -> Vec<&'static str> {
 struct Dir {
     epoch: u32,
     next: u64,
-    ended: Option<u64>,
     data: u64,
     gaps: u64,
     other: u64,
@@ -96,7 +98,7 @@ impl Seen {
         let own = &mut self.dir[usize::from(event.dir)];
         if own.epoch != event.epoch {
             assert!(own.epoch < event.epoch);
-            (own.epoch, own.next, own.ended) = (event.epoch, 0, None);
+            (own.epoch, own.next) = (event.epoch, 0);
         }
         let name = match event.kind {
             Kind::Data { offset, bytes, .. } => {
