@@ -69,6 +69,14 @@ def test_rust_stages(stage: int) -> None:
         assert not used & set(right), f"{path}: {used & set(right)}"
 
 
+def test_the_stages_in_the_middle_do_not_know_each_other() -> None:
+    middle = {"cut", "identify", "stream", "select"}
+    for stage in middle:
+        for path in (ROOT / "crates" / "core" / "src" / stage).rglob("*.rs"):
+            used = set(re.findall(r"crate::(\w+)", path.read_text(encoding="utf-8")))
+            assert not used & middle - {stage}, f"{path}: {used & middle}"
+
+
 def test_the_core_has_no_unsafe_and_no_operating_system() -> None:
     for path in (ROOT / "crates" / "core" / "src").rglob("*.rs"):
         code = path.read_text(encoding="utf-8")
