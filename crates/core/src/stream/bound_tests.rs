@@ -83,7 +83,7 @@ fn large_segments_over_many_small_pieces() {
     let mut overlaps = 0_u64;
     let mut out = |event: &Event<'_>| overlaps += u64::from(matches!(event.kind, Kind::Overlap { .. }));
     connection.segment(&SYN_SEGMENT, &mut out);
-    let large = [[1_u8; 60_000], [2; 60_000]];
+    let large = [vec![1_u8; 60_000], vec![2; 60_000]];
     for round in 0..200_u32 {
         connection.segment(&data(1, &large[round as usize & 1]), &mut out);
         for at in 0..100 {
@@ -179,7 +179,10 @@ fn a_stream_longer_than_the_sequence_space() {
             let at = (i * step) as u32;
             connection.segment(&Segment { wire_len: step as u32, ..data(at, b"x") }, &mut out);
             let ack = at.wrapping_add(step as u32);
-            connection.segment(&Segment { dir: 1, flags: ACK, ack, window: 9_000, seq: 0, ..SYN_SEGMENT }, &mut out);
+            connection.segment(
+                &Segment { dir: 1, flags: ACK, ack, window: 9_000, seq: 0, ..SYN_SEGMENT },
+                &mut out,
+            );
         }
         connection.finish(&mut out);
         assert_eq!(data_at.last(), Some(&(9_999 * step)));

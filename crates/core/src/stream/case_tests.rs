@@ -58,7 +58,8 @@ fn zero_window_probe_unanswered_and_answered() {
 #[test]
 fn probe_beyond_every_window_waits_for_the_acknowledgment() {
     let open = "> 99 syn\n< 499 syn ack 100 win 3\n> 100 ack 500\n";
-    let (text, notes) = first(&format!("{open}> 100 \"abc\"\n> 103 \"d\"\n< 500 ack 104 win 9\n> 104 \"ef\""));
+    let (text, notes) =
+        first(&format!("{open}> 100 \"abc\"\n> 103 \"d\"\n< 500 ack 104 win 9\n> 104 \"ef\""));
     assert_eq!((text.as_str(), notes.as_str()), ("abcdef", "> taken_by_ack 3"));
 }
 
@@ -78,7 +79,11 @@ fn same_range_with_other_bytes_keeps_the_first_and_reports_both() {
 
 #[test]
 fn each_version_of_a_range_is_reported() {
-    check("> 100 \"A\"\n> 100 \"B\"\n> 100 \"C\"\n> 101 \"z\"\n", "Az", &["> overlap 0 A#4 B#5", "> overlap 0 A#4 C#6"]);
+    check(
+        "> 100 \"A\"\n> 100 \"B\"\n> 100 \"C\"\n> 101 \"z\"\n",
+        "Az",
+        &["> overlap 0 A#4 B#5", "> overlap 0 A#4 C#6"],
+    );
 }
 
 #[test]
@@ -134,10 +139,33 @@ fn ethernet_padding_is_not_data() {
 
 #[test]
 fn what_a_policy_cut_is_told_from_what_was_not_captured() {
-    let script = "> 100 \"ab\"\n> 104 \"ef\"\ncut\n> 112 \"m\" wire 4\n> 120 fin";
-    let notes = ["> not_captured 2+2", "> cut_by_policy 6+6", "> cut_by_policy 13+7", "> fin 20", "< cut_tail 0"];
+    let script = "> 100 \"ab\"\n> 104 \"ef\"\ncut 20\n> 112 \"m\" wire 4\n> 120 fin";
+    let notes =
+        ["> not_captured 2+2", "> cut_by_policy 6+6", "> cut_by_policy 13+7", "> fin 20", "< cut_tail 0"];
     check(script, "ab[2]ef[6]m[7]", &notes);
     check("> 100 \"ab\"\ncut", "ab", &["> cut_tail 2", "< cut_tail 0"]);
+}
+
+#[test]
+fn more_was_cut_than_sequence_numbers_count() {
+    let long = 3 * (1_u64 << 32) + 50;
+    let notes =
+        [format!("> cut_by_policy 2+{}", long - 2), format!("> fin {long}"), "< cut_tail 0".to_owned()];
+    let notes: Vec<_> = notes.iter().map(String::as_str).collect();
+    check(&format!("> 100 \"ab\"\ncut {}\n> 150 fin", long + 4000), &format!("ab[{}]", long - 2), &notes);
+    let notes =
+        ["> length_modulo_4gib 2", "> cut_by_policy 2+4294967244", "> fin 4294967246", "< cut_tail 0"];
+    check("> 100 \"ab\"\ncut\n> 50 fin", "ab[4294967244]", &notes);
+}
+
+#[test]
+fn both_fins_behind_a_cut_nobody_told_of() {
+    let script = "> 100 \"ab\"\n< 500 \"xy\" ack 102\n> 900000 fin ack 800000\n< 800000 fin ack 900001";
+    let ran = run(Policy::First, &format!("{OPEN}{script}"));
+    assert_eq!(ran.text, ["ab[899898]", "xy[799498]"]);
+    let taken = ran.notes.iter().filter(|note| note.contains("taken_by_ack")).count();
+    assert_eq!(taken, 2, "{:?}", ran.notes);
+    check("> 100 \"ab\"\n> 900000 fin ack 500", "ab", &["> outside_window 899900"]);
 }
 
 #[test]
@@ -193,8 +221,9 @@ fn data_far_outside_of_the_window_is_not_written() {
 #[test]
 fn a_decoy_beyond_the_window_does_not_win_later() {
     let open = "> 99 syn\n< 499 syn ack 100 win 4\n> 100 ack 500\n";
-    let (text, notes) =
-        first(&format!("{open}> 110 \"XX\"\n> 100 \"abcd\"\n< 500 ack 104 win 20\n> 104 \"efghijkl\"\n< 500 ack 112"));
+    let (text, notes) = first(&format!(
+        "{open}> 110 \"XX\"\n> 100 \"abcd\"\n< 500 ack 104 win 20\n> 104 \"efghijkl\"\n< 500 ack 112"
+    ));
     assert_eq!((text.as_str(), notes.as_str()), ("abcdefghijkl", "> overlap 10 kl#7 XX#4"));
 }
 
@@ -203,8 +232,8 @@ fn a_window_that_proves_wrong_is_dropped() {
     let mut script = "> 99 syn\n< 499 syn ack 100 win 4\n".to_owned();
     let mut want = String::new();
     for i in 0..400 {
-        script.push_str(&format!("> {} \"{:04}\"\n", 100 + 4 * i, i));
-        want.push_str(&format!("{i:04}"));
+        script += &format!("> {} \"{:04}\"\n", 100 + 4 * i, i);
+        want += &format!("{i:04}");
     }
     let (text, notes) = first(&script);
     assert_eq!((text, notes.as_str()), (want, "> window_unknown 4"));
@@ -260,7 +289,8 @@ fn mid_stream_does_not_begin_with_a_keep_alive() {
 
 #[test]
 fn half_closed_the_other_end_goes_on() {
-    let ran = run(Policy::First, &format!("{OPEN}> 100 \"ab\" fin\n< 500 \"xy\" ack 103\n< 502 \"z\" fin ack 103"));
+    let ran =
+        run(Policy::First, &format!("{OPEN}> 100 \"ab\" fin\n< 500 \"xy\" ack 103\n< 502 \"z\" fin ack 103"));
     assert_eq!(ran.text, ["ab", "xyz"]);
     assert_eq!(ran.notes, ["> fin 2", "< fin 3"]);
 }
@@ -275,7 +305,9 @@ fn one_direction_alone_with_a_hole() {
 
 #[test]
 fn the_ports_are_used_again_by_a_near_number() {
-    let script = format!("{OPEN}> 100 \"old\"\n> 150 syn\n< 800 syn ack 151\n> 151 \"new\" ack 801\n< 801 \"yes\" ack 154");
+    let script = format!(
+        "{OPEN}> 100 \"old\"\n> 150 syn\n< 800 syn ack 151\n> 151 \"new\" ack 801\n< 801 \"yes\" ack 154"
+    );
     let ran = run(Policy::First, &script);
     assert_eq!(ran.text, ["oldnew", "yes"]);
     assert_eq!(ran.notes, ["> syn_again 51", "> new_connection 0"]);

@@ -5,7 +5,7 @@ use super::event::{Anomaly, Counts, Kind, Out};
 use super::half::Half;
 use super::policy::Policy;
 use super::segment::Segment;
-use crate::packet::tcp_flag::{ACK, RST, SYN};
+use crate::packet::tcp_flag::{ACK, FIN, RST, SYN};
 use crate::packet::NO_WSCALE;
 
 /// Rebuilds the two streams of one TCP session.
@@ -35,6 +35,8 @@ pub struct Connection {
     budget: Budget,
     epoch: u32,
     before: [Counts; 2],
+    /// What each end acknowledged in its last FIN that was in doubt.
+    unsure: [Option<u32>; 2],
 }
 
 impl Connection {
@@ -42,7 +44,16 @@ impl Connection {
     pub fn new(policy: Policy, limits: Limits, budget: Budget) -> Self {
         let half = |dir| Half::new(dir, 0, policy, limits, budget.clone());
         let half = [half(0), half(1)];
-        Self { half, scale: [None; 2], policy, limits, budget, epoch: 0, before: Default::default() }
+        Self {
+            half,
+            scale: [None; 2],
+            policy,
+            limits,
+            budget,
+            epoch: 0,
+            before: Default::default(),
+            unsure: [None; 2],
+        }
     }
 
     /// Takes the next segment of the capture. Events are given at once, where nothing later can change them.
@@ -53,6 +64,9 @@ impl Connection {
         }
         let believed = self.half[own].segment(s, out);
         if !believed {
+            if s.flags & (FIN | ACK) == FIN | ACK {
+                self.unsure[own] = Some(s.ack);
+            }
             return;
         }
         if s.flags & SYN != 0 {
@@ -95,10 +109,9 @@ impl Connection {
         for dir in 0..2 {
             self.before[dir].add(&self.half[dir].counts);
             let cut = self.half[dir].cut;
-            self.half[dir] =
-                Half::new(dir as u8, self.epoch, self.policy, self.limits, self.budget.clone());
+            self.half[dir] = Half::new(dir as u8, self.epoch, self.policy, self.limits, self.budget.clone());
             if cut {
-                self.half[dir].mark_cut();
+                self.half[dir].mark_cut(None);
             }
         }
         self.scale[1 - client] = None;
@@ -109,15 +122,25 @@ impl Connection {
     }
 
     /// Says that a policy cut packets of this flow, and that the first of them stood here. What is
-    /// missing behind the highest byte seen so far is [`GapReason::CutByPolicy`](super::GapReason), what is missing before it is not.
-    pub fn mark_cut(&mut self) {
-        for half in &mut self.half {
-            half.mark_cut();
+    /// missing behind the highest byte seen so far is [`GapReason::CutByPolicy`](super::GapReason), what is
+    /// missing before it is not. `payload` is what each end sent originally, in bytes, if a ledger tells;
+    /// without it, a gap's length is known only modulo 4 GiB.
+    pub fn mark_cut(&mut self, payload: Option<[u64; 2]>) {
+        for (dir, half) in self.half.iter_mut().enumerate() {
+            half.mark_cut(payload.map(|sent| sent[dir]));
         }
     }
 
     /// The end of the session: gives all that waits, and the gaps between.
     pub fn finish(&mut self, out: &mut Out<'_>) {
+        // Where all but SYN, FIN and RST was cut, both FINs lie outside of the last windows known.
+        // They are taken if each end's FIN fits what the other end's acknowledges.
+        if let [Some(first), Some(second)] = std::mem::take(&mut self.unsure) {
+            if self.half[0].expects_fin(second) && self.half[1].expects_fin(first) {
+                self.half[0].take_fin(out);
+                self.half[1].take_fin(out);
+            }
+        }
         for half in &mut self.half {
             half.finish(out);
         }

@@ -113,6 +113,27 @@ impl Half {
         }
     }
 
+    fn doubtful_fin(&self) -> Option<usize> {
+        self.aside.iter().rposition(|e| e.doubt == Doubt::Window && e.fin)
+    }
+
+    /// Whether the last FIN in doubt fits what the other end's FIN acknowledges: all before it, or it too.
+    pub fn expects_fin(&self, ack: u32) -> bool {
+        self.doubtful_fin().is_some_and(|i| {
+            let end = self.aside[i].end;
+            (end..=end + 1).contains(&self.place_near(ack, end))
+        })
+    }
+
+    /// Takes the last FIN in doubt.
+    pub fn take_fin(&mut self, out: &mut Out<'_>) {
+        if let Some(i) = self.doubtful_fin() {
+            let e = self.take_entry(i);
+            self.odd(Anomaly::TakenByAck, e.at, out);
+            self.accept(e.at, &e.bytes, e.end, e.fin, e.source, out);
+        }
+    }
+
     /// Whether something of `[at, end)` is not there yet.
     fn is_missing(&self, at: i64, end: i64) -> bool {
         let at = if self.started { at.max(self.next) } else { at };

@@ -87,6 +87,9 @@ anomalies! {
     BoundHit = "bound_hit",
     /// The receiver acknowledged one more than was captured, and no FIN was: a byte or the FIN is missing.
     FinOrByteNotCaptured = "fin_or_byte_not_captured",
+    /// The first gap that a policy made, where the original length is not known: sequence numbers tell its
+    /// length only modulo 4 GiB. The shortest is given.
+    LengthModulo = "length_modulo_4gib",
     /// Packets of this stream were cut by policy and its FIN was not seen; how much is missing at its end is not known.
     CutTail = "cut_tail",
 }

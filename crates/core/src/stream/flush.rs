@@ -38,11 +38,25 @@ impl Half {
         self.history.push(at, piece, self.limits.history, &self.budget);
     }
 
-    /// Hands on all that is in order, then says the FIN if it is next.
+    /// Hands on all that is in order, and says the FIN if it is next.
     pub fn drain(&mut self, out: &mut Out<'_>) {
         if !self.started {
             return;
         }
+        self.drain_in_order(out);
+        // Only if asked for: holes that the receiver acknowledged and that waited long enough.
+        while let Some(enough) = self.limits.acked_hole {
+            let acked = self.acked.unwrap_or(self.next);
+            let hole = self.store.first().is_some_and(|at| self.next < at && at <= acked);
+            if !hole || self.store.len() <= enough {
+                break;
+            }
+            self.flush_first(out);
+            self.drain_in_order(out);
+        }
+    }
+
+    fn drain_in_order(&mut self, out: &mut Out<'_>) {
         while self.store.first() == Some(self.next) {
             let Some((at, mut piece)) = self.store.pop_first() else { break };
             let end = at + piece.len() as i64;
@@ -67,13 +81,6 @@ impl Half {
         if self.fin == Some(self.next) && !self.fin_said {
             self.fin_said = true;
             self.say(self.last, Kind::Fin { offset: self.offset(self.next) as u64 }, out);
-        }
-        if let Some(enough) = self.limits.acked_hole {
-            let acked = self.acked.unwrap_or(self.next);
-            if self.store.len() > enough && self.store.first().is_some_and(|at| self.next < at && at <= acked) {
-                self.flush_first(out);
-                self.drain(out);
-            }
         }
     }
 
@@ -100,6 +107,10 @@ impl Half {
             let cut = self.cut_at.clamp(from, to);
             add(from, cut, if snapped { GapReason::Snapped } else { GapReason::NotCaptured });
             add(cut, to, GapReason::CutByPolicy);
+        }
+        if self.cut_payload.is_none() && end > self.cut_at && !self.modulo_said {
+            self.modulo_said = true;
+            self.odd(Anomaly::LengthModulo, self.next.max(self.cut_at), out);
         }
         for (from, to, reason) in gaps {
             let length = (to - from) as u64;

@@ -54,7 +54,7 @@ pub fn fuzz_bytes(data: &[u8]) -> Vec<&'static str> {
         };
         captured[usize::from(kind & 1)] += n as u64;
         if kind & 0x1e == 0x1e {
-            connection.mark_cut();
+            connection.mark_cut((more & 8 != 0).then_some([u64::from(more) << 30; 2]));
         }
         connection.segment(&segment, &mut |event| seen.note(event));
         let now = [connection.held(0), connection.held(1)];

@@ -54,6 +54,9 @@ pub(super) struct Half {
     pub reset: bool,
     pub cut: bool,
     pub cut_at: i64,
+    /// Payload bytes that this end sent before the cut, by a ledger.
+    pub cut_payload: Option<u64>,
+    pub modulo_said: bool,
     pub store: Store,
     pub snapped: Ranges,
     pub history: History,
@@ -96,6 +99,8 @@ impl Half {
             reset: false,
             cut: false,
             cut_at: i64::MAX,
+            cut_payload: None,
+            modulo_said: false,
             store: Store::default(),
             snapped: Ranges::default(),
             history: History::default(),
@@ -120,13 +125,27 @@ impl Half {
         at
     }
 
-    fn place_near(&self, seq: u32, near: i64) -> i64 {
+    pub fn place_near(&self, seq: u32, near: i64) -> i64 {
         let base = self.base.unwrap_or(seq);
         near + i64::from(seq.wrapping_sub(base.wrapping_add(near as u32)) as i32)
     }
 
     fn place_of(&self, seq: u32) -> i64 {
         self.place_near(seq, self.reference())
+    }
+
+    /// The place of a segment with a FIN where packets before it were cut by policy: more may be missing than
+    /// sequence numbers can count, so it is read near the length a ledger tells, and behind all that is known.
+    fn place_of_cut_fin(&self, seq: u32, wire: i64) -> i64 {
+        let sent = self.cut_payload.map_or(0, |n| i64::try_from(n).unwrap_or(i64::MAX / 4).min(i64::MAX / 4));
+        let near = self.reference().max(self.start.saturating_add(sent));
+        let mut at = self.place_near(seq, near);
+        if self.low.is_some() || self.started {
+            while at + wire < self.high {
+                at += 1 << 32;
+            }
+        }
+        at
     }
 
     /// A place as events give it.
@@ -190,7 +209,7 @@ impl Half {
             }
             self.set_base(seq, out);
         }
-        let at = self.place_of(seq);
+        let at = if fin && self.cut { self.place_of_cut_fin(seq, wire) } else { self.place_of(seq) };
         let source = Source { origin: s.origin, span: (at, at + wire) };
         let doubt = if bad && !self.offload {
             Some(Doubt::Checksum)
@@ -199,16 +218,12 @@ impl Half {
         } else {
             self.doubt(at, at + wire)
         };
-        match doubt {
-            Some(doubt) => {
-                self.put_aside(Entry { at, end: at + wire, bytes: payload.to_vec(), fin, source, doubt }, out);
-                false
-            }
-            None => {
-                self.accept(at, payload, at + wire, fin, source, out);
-                true
-            }
+        if let Some(doubt) = doubt {
+            self.put_aside(Entry { at, end: at + wire, bytes: payload.to_vec(), fin, source, doubt }, out);
+            return false;
         }
+        self.accept(at, payload, at + wire, fin, source, out);
+        true
     }
 
     /// Whether a receiver would not take `[at, end)`, as far as is known now.
@@ -230,15 +245,7 @@ impl Half {
     }
 
     /// Takes bytes without a doubt.
-    pub fn accept(
-        &mut self,
-        at: i64,
-        bytes: &[u8],
-        end: i64,
-        fin: bool,
-        source: Source,
-        out: &mut Out<'_>,
-    ) {
+    pub fn accept(&mut self, at: i64, bytes: &[u8], end: i64, fin: bool, source: Source, out: &mut Out<'_>) {
         let (mut at, mut bytes) = (at, bytes);
         // The last byte again, acknowledged before, so with any content: a keep-alive.
         let alive = end - at == 1
@@ -292,7 +299,8 @@ impl Half {
     /// A SYN. Gives false if it does not belong here; then its payload was refused.
     fn syn(&mut self, s: &Segment<'_>, payload: &[u8], out: &mut Out<'_>) -> bool {
         let first = s.seq.wrapping_add(1);
-        let untouched = self.next == self.start && self.store.is_empty() && self.low.is_none_or(|l| l == self.high);
+        let untouched =
+            self.next == self.start && self.store.is_empty() && self.low.is_none_or(|l| l == self.high);
         if self.isn_bad && s.checksum == Checksum::Good && self.isn != Some(s.seq) && untouched {
             // The first SYN was a decoy.
             (self.base, self.isn, self.started, self.low, self.acked, self.edge) =
@@ -436,9 +444,10 @@ impl Half {
     }
 
     /// From here on packets may be missing by policy.
-    pub fn mark_cut(&mut self) {
+    pub fn mark_cut(&mut self, payload: Option<u64>) {
         if !self.cut {
             self.cut = true;
+            self.cut_payload = payload;
             self.cut_at = if self.low.is_some() || self.started { self.high } else { i64::MIN };
         }
     }

@@ -88,7 +88,7 @@ impl History {
     }
 
     /// The same for a range without pieces.
-    fn gap_parts<'a>(&self, a: i64, b: i64, parts: &mut Vec<(i64, i64, Known<'a>)>) {
+    fn gap_parts(&self, a: i64, b: i64, parts: &mut Vec<(i64, i64, Known<'_>)>) {
         if a >= b {
             return;
         }

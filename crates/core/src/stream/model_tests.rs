@@ -38,7 +38,11 @@ fn feed(policy: Policy, segments: &[Segment<'_>]) -> (Vec<Option<u8>>, Ran) {
         match event.kind {
             Kind::Data { offset, bytes, skip } => {
                 if let Some(s) = segments.get(event.origin.frame as usize) {
-                    assert_eq!(bytes, &s.payload[skip as usize..skip as usize + bytes.len()], "byte to frame");
+                    assert_eq!(
+                        bytes,
+                        &s.payload[skip as usize..skip as usize + bytes.len()],
+                        "byte to frame"
+                    );
                 }
                 events.push((offset, Some(bytes.to_vec()), 0));
             }
@@ -73,9 +77,8 @@ fn traffic() -> impl Strategy<Value = Traffic> {
         let parts = prop::collection::vec((0..n, 1..60_usize, 0..60_usize), 1..40);
         let acks = prop::collection::vec((0..=n, 0..60_usize), 0..6);
         let at = || prop::option::of(0..60_usize);
-        (Just(text), isn, parts, acks, prop::option::of(Just(0)), at()).prop_map(
-            |(text, isn, parts, acks, syn, fin)| Traffic { text, isn, parts, acks, syn, fin },
-        )
+        (Just(text), isn, parts, acks, prop::option::of(Just(0)), at())
+            .prop_map(|(text, isn, parts, acks, syn, fin)| Traffic { text, isn, parts, acks, syn, fin })
     })
 }
 

@@ -2,7 +2,8 @@
 //!
 //! One segment a line: `>` or `<`, then in any order `syn`, `fin`, `rst`, a sequence number, `ack N`,
 //! `win N`, `scale N`, `ttl N`, `wire N` (bytes on the wire), `good` or `bad` (checksum), `noack`, and
-//! payload in quotes without spaces. Frames count from 1. The line `cut` stands where a policy began to cut.
+//! payload in quotes without spaces. Frames count from 1. The line `cut` stands where a policy
+//! began to cut; a number behind it is what each end sent originally.
 
 use super::{Budget, Checksum, Connection, Event, Kind, Limits, Origin, Policy, Segment};
 use crate::packet::tcp_flag::{ACK, FIN, RST, SYN};
@@ -28,7 +29,7 @@ impl Ran {
                 return;
             }
             Kind::Gap { offset, length, reason } => {
-                text.push_str(&format!("[{length}]"));
+                *text += &format!("[{length}]");
                 format!("{arrow} {} {offset}+{length}", reason.name())
             }
             Kind::Overlap { offset, kept, other, kept_from, other_from } => format!(
@@ -51,8 +52,8 @@ impl Ran {
 pub fn feed(connection: &mut Connection, script: &str, out: &mut dyn FnMut(&Event<'_>)) {
     let mut frame = 0;
     for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        if line == "cut" {
-            connection.mark_cut();
+        if let Some(sent) = line.strip_prefix("cut") {
+            connection.mark_cut(sent.trim().parse().ok().map(|n| [n, n]));
             continue;
         }
         frame += 1;

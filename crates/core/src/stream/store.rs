@@ -99,9 +99,8 @@ impl Store {
         let rest = (a < b).then(|| self.pieces.range(a..b)).into_iter().flatten();
         head.into_iter().chain(rest).filter_map(move |(at, piece)| {
             let (from, to) = ((*at).max(a), (at + piece.len() as i64).min(b));
-            (from < to).then(|| {
-                (from, &piece.bytes()[(from - at) as usize..(to - at) as usize], piece.source)
-            })
+            (from < to)
+                .then(|| (from, &piece.bytes()[(from - at) as usize..(to - at) as usize], piece.source))
         })
     }
 
