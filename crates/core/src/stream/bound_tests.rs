@@ -131,6 +131,26 @@ fn many_streams_share_a_budget_that_is_never_passed() {
 }
 
 #[test]
+fn what_the_snap_length_cut_is_bounded_too() {
+    let budget = Budget::new(3_000, 3_000);
+    let mut connection = Connection::new(Policy::First, Limits::default(), budget.clone());
+    let (mut snapped, mut other) = (0, 0);
+    let mut out = |event: &Event<'_>| match event.kind {
+        Kind::Gap { length, reason: GapReason::Snapped, .. } => snapped += length,
+        Kind::Gap { length, .. } => other += length,
+        _ => {}
+    };
+    connection.segment(&SYN_SEGMENT, &mut out);
+    for i in 0..1_000 {
+        connection.segment(&Segment { wire_len: 10, ..data(i * 20, &[]) }, &mut out);
+    }
+    connection.finish(&mut out);
+    assert_eq!((snapped, other), (10_000, 9_990));
+    assert!(budget.peak().0 <= 3_000 && budget.peak().0 > 2_900, "{:?}", budget.peak());
+    assert_eq!(budget.used(), (0, 0));
+}
+
+#[test]
 fn what_was_forgotten_is_counted_as_unchecked() {
     let limits = Limits { history: 1_000, ..Limits::default() };
     let mut connection = Connection::new(Policy::First, limits, Budget::default());

@@ -1,5 +1,7 @@
 //! The cases that tools differ on, one small test each.
 
+use std::fmt::Write;
+
 use super::script_tests::{bounded, check, first, run, OPEN};
 use super::{Anomaly, Limits, Policy};
 
@@ -232,8 +234,8 @@ fn a_window_that_proves_wrong_is_dropped() {
     let mut script = "> 99 syn\n< 499 syn ack 100 win 4\n".to_owned();
     let mut want = String::new();
     for i in 0..400 {
-        script += &format!("> {} \"{:04}\"\n", 100 + 4 * i, i);
-        want += &format!("{i:04}");
+        writeln!(script, "> {} \"{i:04}\"", 100 + 4 * i).unwrap();
+        write!(want, "{i:04}").unwrap();
     }
     let (text, notes) = first(&script);
     assert_eq!((text, notes.as_str()), (want, "> window_unknown 4"));

@@ -2,6 +2,7 @@
 
 use super::event::{Anomaly, GapReason, Kind, Out};
 use super::half::Half;
+use super::ranges::Ranges;
 use super::store::Piece;
 
 impl Half {
@@ -15,7 +16,7 @@ impl Half {
 
     /// Gives back what is no longer used.
     pub fn settle(&mut self) {
-        let used = self.store.cost() + self.aside_cost;
+        let used = self.store.cost() + self.aside_cost + self.snapped.cost();
         debug_assert!(used <= self.charged, "{used} bytes used, {} taken", self.charged);
         self.budget.give_held(self.charged.saturating_sub(used));
         self.charged = self.charged.min(used);
@@ -92,6 +93,27 @@ impl Half {
         self.hand_on(at, piece, out);
     }
 
+    /// Notes that the capture holds no bytes of `[at, end)` of a segment, though it was there.
+    pub fn note_snapped(&mut self, at: i64, end: i64, out: &mut Out<'_>) {
+        let at = if self.started { at.max(self.next) } else { at };
+        while at < end && !self.charge(Ranges::COST) {
+            self.counts.bounds += 1;
+            self.odd(Anomaly::BoundHit, at, out);
+            self.start_now(out);
+            self.snapped.forget_before(self.next);
+            self.settle();
+            if self.store.first().is_some_and(|first| first < end) {
+                self.flush_first(out);
+            } else {
+                self.snapped.add(at.max(self.next), end);
+                self.gap_to(end, out); // forgets the range again
+                return self.settle();
+            }
+        }
+        self.snapped.add(at.max(if self.started { self.next } else { at }), end);
+        self.settle();
+    }
+
     /// Declares all up to `end` a gap.
     pub fn gap_to(&mut self, end: i64, out: &mut Out<'_>) {
         if end <= self.next {
@@ -119,6 +141,7 @@ impl Half {
         }
         self.history.gap(self.next, end, &self.budget);
         self.next = end;
+        self.settle();
     }
 
     /// The end of the traffic: everything is decided.
@@ -129,11 +152,12 @@ impl Half {
             self.flush_first(out);
         }
         if self.started {
-            self.gap_to(self.fin.unwrap_or(self.high), out);
+            self.gap_to(self.high, out);
             self.drain(out);
             self.end_tail(out);
         }
         self.history.clear(&self.budget);
+        self.snapped.forget_before(i64::MAX);
         self.settle();
     }
 

@@ -279,8 +279,10 @@ impl Half {
         self.low = Some(self.low.map_or(at, |low| low.min(at)));
         self.high = if unknown { limit } else { self.high.max(limit) };
         let captured = at + bytes.len() as i64;
-        self.snapped.add(if self.started { captured.max(self.next) } else { captured }, limit);
         self.place(at, bytes, source, alive, out);
+        if captured < limit {
+            self.note_snapped(captured, limit, out);
+        }
         if fin {
             self.fin_at(end, out);
         }

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-/// At most this many are remembered; further ones are merged away and counted as not known.
-const MAX: usize = 1 << 16;
-
 /// Ranges by their begin.
 #[derive(Debug, Default)]
 pub(super) struct Ranges(BTreeMap<i64, i64>);
 
 impl Ranges {
-    /// Adds `[a, b)`. When the set is full, a range that touches none is left out.
+    /// What one range costs, in bytes.
+    pub const COST: usize = 64;
+
+    /// What all of them cost.
+    pub fn cost(&self) -> usize {
+        self.0.len() * Self::COST
+    }
+
+    /// Adds `[a, b)`.
     pub fn add(&mut self, mut a: i64, mut b: i64) {
         if a >= b {
             return;
@@ -19,9 +24,7 @@ impl Ranges {
             self.0.remove(&from);
             (a, b) = (a.min(from), b.max(to));
         }
-        if self.0.len() < MAX {
-            self.0.insert(a, b);
-        }
+        self.0.insert(a, b);
     }
 
     /// Cuts `[a, b)` into parts that are in the set (true) and parts that are not, and forgets all before `b`.

@@ -5,6 +5,8 @@
 //! payload in quotes without spaces. Frames count from 1. The line `cut` stands where a policy
 //! began to cut; a number behind it is what each end sent originally.
 
+use std::fmt::Write;
+
 use super::{Budget, Checksum, Connection, Event, Kind, Limits, Origin, Policy, Segment};
 use crate::packet::tcp_flag::{ACK, FIN, RST, SYN};
 
@@ -29,7 +31,7 @@ impl Ran {
                 return;
             }
             Kind::Gap { offset, length, reason } => {
-                *text += &format!("[{length}]");
+                write!(text, "[{length}]").unwrap();
                 format!("{arrow} {} {offset}+{length}", reason.name())
             }
             Kind::Overlap { offset, kept, other, kept_from, other_from } => format!(
