@@ -11,6 +11,7 @@
 //! a receiver that drops a segment by its time stamp (RFC 7323 section 5) is not modelled.
 
 mod aside;
+mod begin;
 mod budget;
 mod conn;
 mod doubt;
