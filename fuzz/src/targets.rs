@@ -4,6 +4,7 @@ mod codec;
 mod packet;
 mod pipe;
 mod record;
+mod stream;
 
 use crate::mutate::hash;
 use crate::seeds;
@@ -19,12 +20,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
     Target { name: "pipe", run: pipe::pipe, seeds: seeds::captures },
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
+    Target { name: "stream", run: stream::stream, seeds: stream::seeds },
 ];
 
 /// A number for something that was seen.

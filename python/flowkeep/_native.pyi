@@ -10,9 +10,21 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 from collections.abc import Callable, Sequence
 from typing import Literal, Self, TypedDict, final, type_check_only
 
-__all__ = ["Extractor", "FlowTable", "Scanner", "Trimmer", "ledger_first_ts", "probe", "version"]
+__all__ = [
+    "Extractor",
+    "FlowTable",
+    "Scanner",
+    "Trimmer",
+    "ledger_first_ts",
+    "probe",
+    "program_problem",
+    "version",
+]
 
 _Progress = Callable[[int, int], None]
+# By link type (LINKTYPE registry): a BPF program (8 bytes an instruction, little-endian), one for each byte
+# order of the address family in the link header (little, big), or why the filter makes no sense for it.
+_FilterRules = Sequence[tuple[int, str | bytes | tuple[bytes, bytes]]]
 
 @type_check_only
 class Probe(TypedDict):
@@ -44,6 +56,13 @@ class WhatIf(TypedDict):
     flows_cut: int  # flows that would lose at least one packet
 
 @type_check_only
+class FilterRefusal(TypedDict):
+    """Packets of a link type for which the filter makes no sense; they match nothing."""
+
+    packets: int
+    reason: str
+
+@type_check_only
 class FileScan(TypedDict):
     """What was found in one capture."""
 
@@ -52,8 +71,11 @@ class FileScan(TypedDict):
     compression: str | None
     size: int  # bytes on disk, or read from the pipe
     file_bytes: int  # bytes of the capture itself, decompressed
-    packets: int
+    packets: int  # those that match the filter, as in all that follows
     bytes: int  # captured frame bytes
+    packets_filtered: int  # packets that do not match the filter
+    bytes_filtered: int
+    filter_refused: dict[str, FilterRefusal]  # link types for which the filter makes no sense
     wire_bytes: int  # original lengths
     first_ts: int | None  # smallest packet time
     last_ts: int | None  # largest packet time
@@ -111,6 +133,7 @@ class Scanner:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
+        filter: _FilterRules | None = None,
         flows: bool = True,
         what_if: Sequence[int] = ...,  # none
     ) -> Self: ...
@@ -126,7 +149,9 @@ class Scanner:
 
 @type_check_only
 class FileTrim(FileScan):
-    """What was done to one capture. packets = kept + cut + dropped, bytes likewise."""
+    """What was done to one capture. packets = kept + cut + dropped, bytes likewise.
+
+    ``packets`` and ``bytes`` are here those of all packets; what does not match the filter is dropped."""
 
     packets_kept: int
     packets_cut: int
@@ -135,7 +160,7 @@ class FileTrim(FileScan):
     bytes_kept: int
     bytes_cut: int
     bytes_dropped: int
-    dropped: dict[str, int]  # reason -> packets
+    dropped: dict[str, int]  # reason ("filter") -> packets
     flows: int  # flow shares seen in this file
     flows_cut: int  # of those, that lost at least one packet or were shortened
     out_bytes: int  # bytes of the result, as compressed; what it would be in a dry run
@@ -164,6 +189,7 @@ class Trimmer:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
+        filter: _FilterRules | None = None,
     ) -> Self: ...
     def measure(self, path: str, *, progress: _Progress | None = None) -> None:
         """With ``tail``: read every file of the data set first, in order."""
@@ -206,6 +232,7 @@ class Extractor:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
+        filter: _FilterRules | None = None,
     ) -> Self: ...
     def file(
         self,
@@ -232,5 +259,8 @@ def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
 
     (False, None) when the ledger cannot be read or is for a file of another size, (True, None) when
     the capture never had a packet. Nanoseconds since the epoch."""
+
+def program_problem(program: bytes) -> str | None:
+    """Why a BPF program cannot be run; None if it can."""
 
 def version() -> str: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -105,9 +106,13 @@ class Dataset:
         return _trim.trim(self._found, CutPolicy.of(cutoff), plan, self.options, progress=progress)
 
 
-def open(*paths: PathLike, options: ReadOptions | None = None) -> Dataset:
+def open(*paths: PathLike, options: ReadOptions | None = None, filter: str | None = None) -> Dataset:
     """Open captures (files, folders with all below them, globs, ``-``) as one data set.
 
-    Raises FileNotFoundError, NotACaptureError, UsageError.
+    ``filter``: look only at packets that match this expression (``"tcp port 80"``, as tcpdump takes it); it
+    takes the place of the one in ``options``. Raises FileNotFoundError, NotACaptureError, UsageError.
     """
-    return Dataset(find(paths), options or ReadOptions())
+    options = options or ReadOptions()
+    if filter is not None:
+        options = replace(options, filter=filter)
+    return Dataset(find(paths), options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .errors import UsageError
+from .select import compile_filter
 from .select.query import FlowQuery
 
 if TYPE_CHECKING:
@@ -31,9 +32,15 @@ class ReadOptions:
     """Flows that are tracked; packets of more are counted as untracked, and kept."""
     jobs: int = 0
     """Threads; 0: one per core."""
+    filter: str | None = None
+    """Which packets are looked at: an expression as tcpdump takes it, see pcap-filter(7)."""
+    filter_names: bool = False
+    """Look up host names in the filter: name servers are asked for them."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what cannot be meant."""
+        """Raise UsageError for what cannot be meant, a wrong filter included."""
+        if self.filter is not None:
+            compile_filter(self.filter, look_up=self.filter_names)
         if min(self.idle_ns, self.tcp_idle_ns, self.jobs) < 0 or self.jobs > 1024:
             raise UsageError("idle times are not negative, and jobs are 0 to 1024")
         if not 1 <= self.max_flows < 1 << 32:
@@ -48,6 +55,9 @@ class ReadOptions:
             "key_vlan": self.key_vlan,
             "max_flows": self.max_flows,
             "jobs": self.jobs,
+            "filter": None
+            if self.filter is None
+            else list(compile_filter(self.filter, look_up=self.filter_names).rules),
         }
 
 

@@ -236,3 +236,16 @@ def test_the_command_line(tmp_path: Path) -> None:
         assert word in command.said(done)
     done = command.run("flows", path, "--network", "2001:db8::/32", "--format", "csv")
     assert done.stdout.count(b"\n") == 2
+
+
+def test_a_filter_applies_to_packets_and_to_what_belongs_to_no_flow(tmp_path: Path) -> None:
+    arp = Packet(wire.START_NS, bytes(wire.ether(wire.arp("10.0.0.1", "10.0.0.2"))))
+    (path,) = write(tmp_path, [arp, *merged()])
+    fk.open(path, filter="arp or udp").extract(tmp_path / "a.pcap")
+    assert data_of(tmp_path / "a.pcap") == [arp.data, *(p.data for p in merged() if p.data in
+                                            {q.data for q in two_talks()[1]})]  # fmt: skip
+    fk.open(path, filter="tcp[tcpflags] & tcp-push != 0").extract(
+        tmp_path / "b.pcap", fk.FlowQuery(where="server_port = 80")
+    )
+    assert all(d[47] & 8 for d in data_of(tmp_path / "b.pcap"))
+    assert 0 < len(data_of(tmp_path / "b.pcap")) < len(two_talks()[0])

@@ -4,13 +4,15 @@
 //! only what stands to its left:
 //!
 //! ```text
-//! record ─ packet ─ flow ─ cut ─ pipe
+//! record ─ packet ─ flow ─ cut · stream · select ─ pipe
 //! ```
 //!
 //! * [`record`] finds the packet records of pcap and pcapng bytes.
 //! * [`packet`] reads the headers of one packet and says to which flow it belongs.
 //! * [`flow`] keeps the flow table: sessions, counters, and summaries that merge.
 //! * [`cut`] decides which packets of a flow are kept.
+//! * [`select`] says which packets are looked at at all: BPF programs.
+//! * [`stream`] puts the bytes of TCP connections in order.
 //! * [`pipe`] runs the stages over a whole input, on as many threads as asked.
 //!
 //! The core opens no file, reads no clock and holds no `unsafe`.
@@ -24,3 +26,4 @@ pub mod packet;
 pub mod pipe;
 pub mod record;
 pub mod select;
+pub mod stream;

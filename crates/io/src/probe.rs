@@ -38,7 +38,8 @@ pub fn probe(path: &Path) -> Result<Probe, Error> {
     let mut source = Source::open(path, &control).map_err(Error::Open)?;
     let mut first =
         First { ts: None, format: "", head: Vec::new(), interfaces: Vec::new(), control: &control };
-    let plan = Plan { options: Options::default(), seed: Seed::default(), jobs: 1, chunk: 1 << 16 };
+    let plan =
+        Plan { options: Options::default(), filter: None, seed: Seed::default(), jobs: 1, chunk: 1 << 16 };
     let passes = Passes { decide: &mut first, emit: None };
     match pipe::run(source.input(), &plan, passes, &control) {
         Ok(end) if first.ts.is_none() => {

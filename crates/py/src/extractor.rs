@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 
 use super::errors::{named, to_python};
 use super::flows::FlowTable;
+use super::select::Given;
 use super::{reports, settings, watch};
 
 /// Goes over the captures from which flows were listed, and writes the packets of some of them.
@@ -26,7 +27,7 @@ impl Extractor {
     #[new]
     #[pyo3(signature = (
         flows, ids, out, *, compression="none", names=None, routes=None, pcap=None, jobs=0, outer=false,
-        key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216
+        key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216, filter=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -44,8 +45,9 @@ impl Extractor {
         idle_ns: i64,
         tcp_idle_ns: i64,
         max_flows: u32,
+        filter: Option<Vec<(u16, Given)>>,
     ) -> PyResult<Self> {
-        let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows);
+        let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         let compression = match compression {
             "none" => None,
             name => Some(Compression::by_name(name).ok_or_else(|| {

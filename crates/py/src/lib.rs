@@ -9,6 +9,7 @@ mod extractor;
 mod flows;
 mod reports;
 mod scanner;
+mod select;
 mod trimmer;
 mod watch;
 
@@ -30,6 +31,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
     m.add_class::<flows::FlowTable>()?;
+    m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;
@@ -76,12 +78,14 @@ fn settings(
     idle_ns: i64,
     tcp_idle_ns: i64,
     max_flows: u32,
+    filter: Option<Vec<(u16, select::Given)>>,
 ) -> Settings {
     use std::collections::hash_map::RandomState;
     use std::hash::BuildHasher;
     let random = RandomState::new();
     Settings {
         options: Options { outer, key_vlan },
+        filter: filter.map(select::filter),
         rules: Rules { idle_ns, tcp_idle_ns, max_flows },
         jobs,
         seed: Seed(random.hash_one(1), random.hash_one(2)),

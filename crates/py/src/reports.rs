@@ -49,6 +49,16 @@ pub fn file<'py>(py: Python<'py>, path: &Path, report: &FileReport) -> PyResult<
     dict.set_item("no_flow", counts(py, reasons)?)?;
     let anomalies = anomaly::NAMES.iter().zip(stats.anomalies).map(|((_, name), n)| (*name, n));
     dict.set_item("anomalies", counts(py, anomalies)?)?;
+    dict.set_item("packets_filtered", stats.filtered)?;
+    dict.set_item("bytes_filtered", stats.filtered_bytes)?;
+    let refusals = PyDict::new(py);
+    for refusal in &report.refusals {
+        let entry = PyDict::new(py);
+        entry.set_item("packets", refusal.packets)?;
+        entry.set_item("reason", &refusal.why)?;
+        refusals.set_item(&*linktype::name(refusal.link), entry)?;
+    }
+    dict.set_item("filter_refused", refusals)?;
     dict.set_item("untracked", report.untracked)?;
     dict.set_item("fragments_overflow", report.fragments_overflow)?;
     let damage = match &report.damage {
@@ -78,14 +88,17 @@ pub fn file<'py>(py: Python<'py>, path: &Path, report: &FileReport) -> PyResult<
 pub fn trim<'py>(py: Python<'py>, path: &Path, report: &TrimReport) -> PyResult<Bound<'py, PyDict>> {
     let dict = file(py, path, &report.file)?;
     let t = &report.tally;
+    let stats = &report.file.stats;
+    dict.set_item("packets", stats.packets + stats.filtered)?;
+    dict.set_item("bytes", stats.bytes + stats.filtered_bytes)?;
     dict.set_item("packets_kept", t.packets_kept)?;
     dict.set_item("packets_cut", t.packets_cut)?;
-    dict.set_item("packets_dropped", 0)?;
+    dict.set_item("packets_dropped", stats.filtered)?;
     dict.set_item("packets_shortened", t.packets_shortened)?;
     dict.set_item("bytes_kept", t.bytes_kept)?;
     dict.set_item("bytes_cut", t.bytes_cut)?;
-    dict.set_item("bytes_dropped", 0)?;
-    dict.set_item("dropped", PyDict::new(py))?;
+    dict.set_item("bytes_dropped", stats.filtered_bytes)?;
+    dict.set_item("dropped", counts(py, [("filter", stats.filtered)].into_iter())?)?;
     dict.set_item("flows", t.flows)?;
     dict.set_item("flows_cut", t.flows_cut)?;
     dict.set_item("out_bytes", report.out_bytes)?;

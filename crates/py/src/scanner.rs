@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::flows::FlowTable;
+use super::select::Given;
 use super::{reports, settings, watch};
 
 /// Reads captures one after another and keeps one flow table over all of them.
@@ -18,7 +19,7 @@ impl Scanner {
     #[new]
     #[pyo3(signature = (
         *, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
-        max_flows=16_777_216, flows=true, what_if=Vec::new()
+        max_flows=16_777_216, filter=None, flows=true, what_if=Vec::new()
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -28,10 +29,11 @@ impl Scanner {
         idle_ns: i64,
         tcp_idle_ns: i64,
         max_flows: u32,
+        filter: Option<Vec<(u16, Given)>>,
         flows: bool,
         what_if: Vec<u64>,
     ) -> Self {
-        let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows);
+        let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         Self(Scan::new(settings, flows, what_if))
     }
 

@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 
 use super::errors::named;
 use super::flows::FlowTable;
+use super::select::Given;
 use super::{reports, settings, watch};
 
 /// Cuts captures one after another as one data set.
@@ -22,7 +23,7 @@ impl Trimmer {
     #[pyo3(signature = (
         cutoff, *, count="frame", per_direction=false, control="keep", rest="cut", sample=0, tail=0,
         compat=None, ledger=false, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000,
-        tcp_idle_ns=0, max_flows=16_777_216
+        tcp_idle_ns=0, max_flows=16_777_216, filter=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -42,6 +43,7 @@ impl Trimmer {
         idle_ns: i64,
         tcp_idle_ns: i64,
         max_flows: u32,
+        filter: Option<Vec<(u16, Given)>>,
     ) -> PyResult<Self> {
         let wrong = |what: &str, value: &str| {
             named(py, "UsageError", format!("{what} {value:?} is not one that is known"))
@@ -68,7 +70,7 @@ impl Trimmer {
             },
             tail,
         };
-        let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows);
+        let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         Ok(Self(match compat {
             None => Trim::new(settings, policy, ledger),
             Some("trimpcap") => Trim::new(settings, policy, ledger).as_trimpcap(cutoff),

@@ -89,6 +89,7 @@ def extract(
         report = extract_flows(found, wanted, plan, read_options(given), progress=bar.update)
     if output != "-":
         click.echo(_said(report), err=True)
+    notes.filtered(report.scans)
     damaged = notes.oddities(report.scans)
     if program is not None:
         subprocess.Popen([program, output], start_new_session=True)

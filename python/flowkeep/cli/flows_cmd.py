@@ -90,6 +90,7 @@ def flows(
     elif most < total:
         table = table.slice(0, most)
     export(table, form, output, writer=_writer(total, output) if form == "table" else None)
+    notes.filtered(table.files)
     damaged = notes.oddities(table.files)
     return int(notes.skipped(found.skipped) or damaged)
 

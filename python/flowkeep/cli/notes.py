@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .. import _native
@@ -20,6 +20,14 @@ def skipped(files: Iterable[tuple[Path | str, str]]) -> bool:
     return any_skipped
 
 
+def filtered(files: Sequence[_native.FileScan]) -> None:
+    """Say how many packets the filter has taken out, if any."""
+    out = sum(scan["packets_filtered"] for scan in files)
+    if out:
+        left = sum(scan["packets"] for scan in files)
+        complain(f"{out:,} of {out + left:,} packets do not match the filter")
+
+
 def oddities(files: Iterable[_native.FileScan]) -> bool:
     """Name damage and what was not understood; whether there was damage."""
     damaged = False
@@ -32,6 +40,12 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         if scan["unknown_link_types"]:
             names = ", ".join(scan["unknown_link_types"])
             complain(f"{path}: link type {names} is not read: its packets belong to no flow")
+        for link, refusal in scan["filter_refused"].items():
+            why = safe(refusal["reason"])
+            complain(
+                f"{path}: the filter makes no sense for {link}: none of {refusal['packets']} packets match: "
+                f"{why}"
+            )
         if scan["untracked"]:
             complain(
                 f"{path}: {scan['untracked']} packets belong to flows beyond --max-flows: kept, not listed"

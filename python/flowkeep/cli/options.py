@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..errors import UsageError
 from ..flow import ReadOptions
+from ..select import read_expression
 from ..select.query import FlowQuery
 from ..units import parse_seconds, parse_size, parse_time
 
@@ -35,6 +37,11 @@ WHEN = _Unit("time", parse_time)
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 
 _READ = [
+    click.option("--filter", "expression", metavar="EXPR",
+                 help="Look only at packets that match, as tcpdump would: 'tcp port 80 and net 10.0.0.0/8'."),
+    click.option("--filter-file", metavar="FILE", help="Read the filter from a file; # begins a comment."),
+    click.option("--filter-names", is_flag=True,
+                 help="Host names in the filter may be looked up: name servers are asked for them."),
     click.option("--idle", type=SECONDS, default="60", show_default=True, metavar="SECONDS",
                  help="Silence that ends a flow that is not TCP; 0: never."),
     click.option("--tcp-idle", type=SECONDS, default="0", show_default=True, metavar="SECONDS",
@@ -59,6 +66,11 @@ def reading(command: F) -> F:
 
 def read_options(given: dict[str, Any]) -> ReadOptions:
     """The :class:`ReadOptions` of a command's keywords."""
+    expression = given["expression"]
+    if given["filter_file"] is not None:
+        if expression is not None:
+            raise UsageError("the filter is given with --filter or with --filter-file, not both")
+        expression = read_expression(Path(given["filter_file"]))
     return ReadOptions(
         idle_ns=given["idle"],
         tcp_idle_ns=given["tcp_idle"],
@@ -66,6 +78,8 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
         key_vlan=given["key"] == "vlan",
         max_flows=given["max_flows"],
         jobs=given["jobs"],
+        filter=expression,
+        filter_names=given["filter_names"],
     )
 
 

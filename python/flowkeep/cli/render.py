@@ -173,6 +173,9 @@ def _file_lines(scan: _native.FileScan) -> list[tuple[str, str]]:
         ("link types", links),
         ("packets", f"{scan['packets']:,} of {bytes_}"),
     ]
+    if scan["packets_filtered"]:
+        out = f"{scan['packets_filtered']:,} packets of {units.size(scan['bytes_filtered'])} do not match"
+        lines.append(("filter", out))
     if scan["first_ts"] is not None and scan["last_ts"] is not None:
         span = units.duration(scan["last_ts"] - scan["first_ts"])
         lines.append(("time", f"{units.time(scan['first_ts'])} to {units.time(scan['last_ts'])}, {span}"))
@@ -249,6 +252,10 @@ def trim(report: TrimReport, *, color: bool, width: int = WIDE) -> str:
             units.percent(max(size - out, 0), size), f"{report.total('flows_cut'):,}",
         )  # fmt: skip
     console.print(table)
+    dropped = report.total("packets_dropped")
+    if dropped:
+        bytes_ = units.size(report.total("bytes_dropped"))
+        console.print(f"{dropped:,} packets of {bytes_} do not match the filter and were dropped")
     if report.dry_run:
         console.print("dry run: nothing was written")
     return _text(console)

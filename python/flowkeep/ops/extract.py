@@ -21,6 +21,7 @@ from .damage import damage
 from .export import check_target
 from .flows import list_flows
 from .meter import Meter, Progress
+from .reading import check_filter
 
 if TYPE_CHECKING:
     import polars
@@ -188,6 +189,7 @@ class _Run:
                 progress=self.meter.file(capture.size),
             )
             self.report.scans.append(scan)
+        check_filter(self.report.scans)
         link, nanoseconds = empty or (None, False)
         done = extractor.finish(empty_link=link, nanoseconds=nanoseconds)
         self.report.packets, self.report.bytes, self.report.out_bytes = done

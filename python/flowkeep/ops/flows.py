@@ -8,6 +8,7 @@ from .. import _native
 from ..flow import Flows, ReadOptions
 from ..paths import Found
 from .meter import Meter, Progress
+from .reading import check_filter
 
 
 def list_flows(
@@ -25,4 +26,5 @@ def list_flows(
         ledger = capture.ledger
         beside = None if ledger is None else os.fspath(ledger)
         files.append(scanner.file(os.fspath(capture.path), ledger=beside, progress=meter.file(capture.size)))
+    check_filter(files)
     return Flows(scanner.flows(community_seed=community_seed), files)

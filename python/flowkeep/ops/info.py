@@ -10,6 +10,7 @@ from .. import _native
 from ..flow import ReadOptions
 from ..paths import Found
 from .meter import Meter, Progress
+from .reading import check_filter
 
 CUTOFFS = (10_000, 100_000, 1_000_000, 10_000_000)
 
@@ -55,6 +56,7 @@ def describe(
         ledger = capture.ledger
         beside = None if ledger is None else os.fspath(ledger)
         files.append(scanner.file(os.fspath(capture.path), ledger=beside, progress=meter.file(capture.size)))
+    check_filter(files)
     bins = scanner.histogram()
     skipped = [(os.fspath(path), why) for path, why in found.skipped]
     return InfoReport(files, sum(b[1] for b in bins), bins, scanner.what_if(), skipped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +18,7 @@ from ..sink.atomic import Part, being_written
 from ..text import safe
 from .damage import damage
 from .meter import Meter, Progress
+from .reading import check_filter
 
 Compression = Literal["same", "none", "gzip", "zstd", "lz4", "xz"]
 
@@ -68,6 +70,8 @@ class TrimReport:
     files: list[FileResult] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     dry_run: bool = False
+    filter: str | None = None
+    """Packets that do not match it are dropped."""
 
     def total(self, name: str) -> int:
         """The sum of a count of :class:`_native.FileTrim` over all files."""
@@ -87,6 +91,7 @@ class TrimReport:
         return {
             "flowkeep": _native.version(),
             "policy": asdict(self.policy),
+            "filter": self.filter,
             "dry_run": self.dry_run,
             "totals": {name: self.total(name) for name in names},
             "files": [
@@ -158,7 +163,8 @@ class _Run:
     """One call of :func:`trim`."""
 
     def __init__(self, policy: CutPolicy, plan: TrimPlan, options: ReadOptions) -> None:
-        self.policy, self.plan = policy, plan
+        self.policy, self.plan, self.options = policy, plan, options
+        self.only = False
         self.ledgers = (plan.ledger or plan.in_place) and not plan.dry_run
         self.trimmer = _native.Trimmer(
             policy.cutoff,
@@ -195,6 +201,8 @@ class _Run:
             part = stack.enter_context(Part(target))
             ledger = stack.enter_context(Part(ledger_path(target))) if self.ledgers else None
             done = self._native(capture, part.part, None if ledger is None else ledger.part, last, progress)
+            if self.only:
+                check_filter([done])
             problem = damage(done)
             if self.plan.in_place and problem and not self.plan.salvage:
                 raise DamagedError(
@@ -214,6 +222,13 @@ class _Run:
             part.commit()
         return FileResult(capture.path, target, None if ledger is None else ledger.path, done, problem)
 
+    def _policy(self) -> str:
+        """The policy for the ledger, with the filter: packets that do not match are in no row of it."""
+        policy = self.policy.as_json()
+        if self.options.filter is None:
+            return policy
+        return json.dumps(json.loads(policy) | {"filter": self.options.filter})
+
     def _native(
         self, capture: Capture, out: Path | None, ledger: Path | None, last: bool, progress: Progress | None
     ) -> _native.FileTrim:
@@ -226,7 +241,7 @@ class _Run:
             compression=self.plan.compression,
             digest=self.ledgers,
             last=last,
-            policy=self.policy.as_json(),
+            policy=self._policy(),
             progress=progress,
         )
 
@@ -253,8 +268,14 @@ def trim(
     if policy.compat:
         # TrimPCAP reads its files in the order of the command line.
         found = replace(found, captures=sorted(found.captures, key=lambda c: c.number))
+    options = options or ReadOptions()
+    if options.filter is not None and plan.in_place:
+        raise UsageError(
+            "--in-place with --filter would destroy the packets that do not match: write the result "
+            "elsewhere with --output DIR"
+        )
     targets = _targets(found, plan)
-    run = _Run(policy, plan, options or ReadOptions())
+    run = _Run(policy, plan, options)
     passes = 2 if policy.tail else 1
     meter = Meter(found.bytes * passes if found.bytes >= 0 else -1, progress)
     if policy.tail:
@@ -262,8 +283,9 @@ def trim(
             if not capture.regular:
                 raise UsageError(f"{safe(capture.path)} is a pipe: --tail reads everything twice")
             run.trimmer.measure(os.fspath(capture.path), progress=meter.file(capture.size))
-    report = TrimReport(policy, skipped=list(found.skipped), dry_run=plan.dry_run)
+    report = TrimReport(policy, skipped=list(found.skipped), dry_run=plan.dry_run, filter=options.filter)
     several = len(found.captures) > 1
+    run.only = not several
     for i, (capture, target) in enumerate(zip(found.captures, targets, strict=True)):
         last = i + 1 == len(found.captures)
         try:
@@ -279,4 +301,5 @@ def trim(
                 raise
             result = FileResult(capture.path, None, None, None, f"{safe(capture.path)}: {error.strerror}")
         report.files.append(result)
+    check_filter(f.trim for f in report.files if f.trim is not None)
     return report

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::packet::{self, Class, Facts, FragKey, Options, Seed};
 use crate::record::{Interface, Record, Shape};
+use crate::select::{Filter, Verdict};
 
 use super::stats::Stats;
 use crate::cut::Fate;
@@ -28,8 +29,10 @@ pub struct Chunk {
     pub from: usize,
     /// End of what belongs to this chunk.
     pub to: usize,
-    /// The packet records in `from..to`.
+    /// The packet records in `from..to` that are looked at: those the filter lets through, where there is one.
     pub records: Vec<Record>,
+    /// Where the records stand that do not match the filter, as ranges of `bytes`, ascending.
+    pub dropped: Vec<(u32, u32)>,
     /// What the headers of each packet say.
     pub facts: Vec<Facts>,
     /// The hash of each packet's key.
@@ -63,6 +66,7 @@ impl Chunk {
     /// making room anew would fill it with zeros first.
     pub(crate) fn clear(&mut self) {
         self.records.clear();
+        self.dropped.clear();
         self.facts.clear();
         self.hashes.clear();
         self.frags.clear();
@@ -81,8 +85,31 @@ impl Chunk {
         &self.bytes[at..at + record.caplen as usize]
     }
 
-    /// Reads the headers of all packets.
-    pub(crate) fn decode(&mut self, options: Options, seed: Seed) {
+    /// Takes out the records that do not match.
+    fn sift(&mut self, filter: &Filter) {
+        let (bytes, stats, dropped) = (&self.bytes, &mut self.stats, &mut self.dropped);
+        self.records.retain(|record| {
+            let at = record.data as usize;
+            let data = &bytes[at..at + record.caplen as usize];
+            let verdict = filter.verdict(record.link, data, record.wirelen);
+            if verdict == Verdict::Match {
+                return true;
+            }
+            stats.add_filtered(record, verdict);
+            let (start, end) = (record.start, record.start + record.len);
+            match dropped.last_mut() {
+                Some(last) if last.1 == start => last.1 = end,
+                _ => dropped.push((start, end)),
+            }
+            false
+        });
+    }
+
+    /// Reads the headers of all packets that match.
+    pub(crate) fn decode(&mut self, options: Options, seed: Seed, filter: Option<&Filter>) {
+        if let Some(filter) = filter {
+            self.sift(filter);
+        }
         if self.wants_room {
             self.room.prepare();
         }

@@ -1,15 +1,16 @@
 //! Writes what is kept of each chunk, in order.
 //!
-//! Everything between two cut records is written in one piece, so what is no packet (headers,
+//! Everything between two records that are left out is written in one piece, so what is no packet (headers,
 //! interface blocks, comments, secrets) is copied as it stands.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use super::chunk::Chunk;
+use super::copy::Copier;
 use super::run::Emit;
 use crate::cut::{Fate, Late};
-use crate::record::{shorten, Record};
+use crate::record::shorten;
 
 /// Writes chunks and holds back those with packets whose fate is not known yet.
 pub struct Writer<W> {
@@ -56,23 +57,19 @@ impl<W: Write + Send> Writer<W> {
     }
 
     fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
-        let mut start = chunk.from;
+        let mut copier = Copier::new(chunk, true);
         for (i, fate) in chunk.fates.iter().enumerate() {
             let record = &chunk.records[i];
+            let (start, end) = (record.start as usize, (record.start + record.len) as usize);
             match fate {
                 Fate::Keep | Fate::Wait => {}
-                Fate::Cut => {
-                    self.out.write_all(&chunk.bytes[start..record.start as usize])?;
-                    start = end(record);
-                }
+                Fate::Cut => copier.leave_out(start, end, &mut self.out)?,
                 Fate::Shorten => {
                     let keep = chunk.facts[i].header_len;
                     self.buffer.clear();
-                    let bytes = &chunk.bytes[record.start as usize..end(record)];
-                    if shorten(chunk.shape, bytes, record, keep, &mut self.buffer) {
-                        self.out.write_all(&chunk.bytes[start..record.start as usize])?;
+                    if shorten(chunk.shape, &chunk.bytes[start..end], record, keep, &mut self.buffer) {
+                        copier.leave_out(start, end, &mut self.out)?;
                         self.out.write_all(&self.buffer)?;
-                        start = end(record);
                     } else {
                         self.whole.0 += 1;
                         self.whole.1 += u64::from(record.caplen - keep);
@@ -80,12 +77,8 @@ impl<W: Write + Send> Writer<W> {
                 }
             }
         }
-        self.out.write_all(&chunk.bytes[start..chunk.to])
+        copier.finish(&mut self.out)
     }
-}
-
-fn end(record: &Record) -> usize {
-    (record.start + record.len) as usize
 }
 
 impl<W: Write + Send> Emit for Writer<W> {

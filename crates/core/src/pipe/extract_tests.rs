@@ -45,8 +45,8 @@ impl Decide for Model {
     }
 }
 
-fn plan(jobs: usize, chunk: usize) -> Plan {
-    Plan { options: Options::default(), seed: SEED, jobs, chunk }
+fn plan(jobs: usize, chunk: usize) -> Plan<'static> {
+    Plan { options: Options::default(), filter: None, seed: SEED, jobs, chunk }
 }
 
 /// The flows, and the flow of every packet, by a pass over everything.

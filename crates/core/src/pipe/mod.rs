@@ -6,14 +6,16 @@
 //! ```text
 //! read      at the same time (plain files), in order (pipes, compressed files)
 //! walk      in order     record borders: only who has walked the chunk before knows where this one begins
-//! decode    at the same time     headers and hashes
+//! decode    at the same time     filter, headers and hashes
 //! decide    in order     flow table and cut: [`Decide`]
 //! emit      in order     output: [`Emit`]
 //! ```
 //!
+//! A packet that does not match the filter is for the stages behind it as if it were not in the capture.
 //! So one pass gives exactly what one thread gives, whatever their number.
 
 mod chunk;
+mod copy;
 mod deal;
 mod emit;
 mod feed;

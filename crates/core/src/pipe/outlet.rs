@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::chunk::Chunk;
+use super::copy::Copier;
 use super::deal::Take;
 use super::tag::WAITS;
 use crate::record::{write, Record};
@@ -77,16 +78,16 @@ impl<W: Write + Send> Outlet<W> {
     }
 
     fn copy(&mut self, chunk: &Chunk, head: bool) -> io::Result<()> {
-        let mut start = chunk.from + if head { 0 } else { chunk.head };
+        let mut copier = Copier::new(chunk, head);
         for (record, &tag) in chunk.records.iter().zip(&chunk.tags) {
             if is_chosen(tag) {
                 self.count.add(record);
-                continue;
+            } else {
+                let (start, end) = (record.start as usize, (record.start + record.len) as usize);
+                copier.leave_out(start, end, &mut self.out)?;
             }
-            self.out.write_all(&chunk.bytes[start..record.start as usize])?;
-            start = (record.start + record.len) as usize;
         }
-        self.out.write_all(&chunk.bytes[start..chunk.to])
+        copier.finish(&mut self.out)
     }
 
     fn header(&mut self, link: u16, nanoseconds: bool) {

@@ -13,6 +13,7 @@ use super::{Control, Stop};
 use crate::error::Damage;
 use crate::packet::{Options, Seed};
 use crate::record::Walker;
+use crate::select::Filter;
 
 /// What is done with the packets of each chunk, in order: flows and cuts.
 pub trait Decide: Send {
@@ -28,9 +29,11 @@ pub trait Emit: Send {
 
 /// How a capture is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// How headers are read.
     pub options: Options,
+    /// Which packets are looked at; `None`: all.
+    pub filter: Option<&'a Filter>,
     /// The key of the hash; the one of the flow table.
     pub seed: Seed,
     /// Worker threads, at least 1.
@@ -39,7 +42,7 @@ pub struct Plan {
     pub chunk: usize,
 }
 
-impl Plan {
+impl Plan<'_> {
     /// The size of a chunk that measured best: with all that is known of its packets, however small
     /// they are, it fits into a cache of 1 MiB, and what a turn costs does not count yet.
     pub const CHUNK: usize = 1 << 18;
@@ -67,7 +70,7 @@ pub struct End {
 }
 
 /// Runs a capture through the stages.
-pub fn run(input: Input<'_>, plan: &Plan, passes: Passes<'_>, control: &Control) -> Result<End, Stop> {
+pub fn run(input: Input<'_>, plan: &Plan<'_>, passes: Passes<'_>, control: &Control) -> Result<End, Stop> {
     let (walk, positions) = Walk::open(input, plan.chunk)?;
     let small = positions.file.is_some_and(|(_, size)| size <= plan.chunk as u64);
     let jobs = if small { 1 } else { plan.jobs.max(1) };
@@ -102,7 +105,7 @@ pub fn run(input: Input<'_>, plan: &Plan, passes: Passes<'_>, control: &Control)
 
 /// What the workers share.
 struct Shop<'a, 'p, 'd> {
-    plan: &'a Plan,
+    plan: &'a Plan<'a>,
     control: &'a Control,
     positions: Positions<'p>,
     emits: bool,
@@ -150,7 +153,7 @@ impl Shop<'_, '_, '_> {
             walk.walk(&mut chunk, self.positions)?;
             self.control.add_done((chunk.to - chunk.from) as u64);
         }
-        chunk.decode(self.plan.options, self.plan.seed);
+        chunk.decode(self.plan.options, self.plan.seed, self.plan.filter);
         self.decide.hand_in(chunk);
         self.decide.work_off(|(decide, stats), mut chunk| {
             stats.merge(&chunk.stats);

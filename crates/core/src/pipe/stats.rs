@@ -2,8 +2,9 @@
 
 use crate::packet::{anomaly, Facts, NoFlow};
 use crate::record::Record;
+use crate::select::Verdict;
 
-/// Counts over consecutive packets. Those of neighbouring pieces merge.
+/// Counts over consecutive packets, those apart that do not match the filter. Counts of neighbouring pieces merge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Packets.
@@ -24,6 +25,12 @@ pub struct Stats {
     pub no_flow: [u64; NoFlow::ALL.len()],
     /// Packets by anomaly, in the order of [`anomaly::NAMES`].
     pub anomalies: [u64; anomaly::NAMES.len()],
+    /// Packets that do not match the filter; counted nowhere else.
+    pub filtered: u64,
+    /// Their captured bytes.
+    pub filtered_bytes: u64,
+    /// Of these, packets by link type for which the filter makes no sense.
+    pub refused: Vec<(u16, u64)>,
 }
 
 impl Stats {
@@ -39,7 +46,7 @@ impl Stats {
         let ends = self.ends.get_or_insert((ts, ts));
         self.backwards += u64::from(ts < ends.1);
         ends.1 = ts;
-        self.add_link(record.link, 1);
+        add_link(&mut self.links, record.link, 1);
         if facts.reason != NoFlow::None {
             self.no_flow[facts.reason as usize] += 1;
         }
@@ -50,12 +57,12 @@ impl Stats {
         }
     }
 
-    #[inline]
-    fn add_link(&mut self, link: u16, packets: u64) {
-        // The last one first: nearly all captures have one link type.
-        match self.links.iter_mut().rev().find(|(l, _)| *l == link) {
-            Some((_, n)) => *n += packets,
-            None => self.links.push((link, packets)),
+    /// Counts one packet that does not match the filter.
+    pub fn add_filtered(&mut self, record: &Record, verdict: Verdict) {
+        self.filtered += 1;
+        self.filtered_bytes += u64::from(record.caplen);
+        if verdict == Verdict::Refused {
+            add_link(&mut self.refused, record.link, 1);
         }
     }
 
@@ -76,7 +83,12 @@ impl Stats {
             (a, b) => a.or(b),
         };
         for &(link, n) in &next.links {
-            self.add_link(link, n);
+            add_link(&mut self.links, link, n);
+        }
+        self.filtered += next.filtered;
+        self.filtered_bytes += next.filtered_bytes;
+        for &(link, n) in &next.refused {
+            add_link(&mut self.refused, link, n);
         }
         for (a, b) in self.no_flow.iter_mut().zip(next.no_flow) {
             *a += b;
@@ -84,5 +96,14 @@ impl Stats {
         for (a, b) in self.anomalies.iter_mut().zip(next.anomalies) {
             *a += b;
         }
+    }
+}
+
+#[inline]
+fn add_link(links: &mut Vec<(u16, u64)>, link: u16, packets: u64) {
+    // The last one first: nearly all captures have one link type.
+    match links.iter_mut().rev().find(|(l, _)| *l == link) {
+        Some((_, n)) => *n += packets,
+        None => links.push((link, packets)),
     }
 }

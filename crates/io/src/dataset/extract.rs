@@ -9,7 +9,7 @@ use flowkeep_core::select::Chosen;
 
 use super::output::Output;
 use super::report::{FileReport, LedgerUse};
-use super::scan::fitting;
+use super::scan::{fitting, of_all_packets};
 use super::split::Split;
 use super::{Error, Settings};
 use crate::codec::Compression;
@@ -61,6 +61,7 @@ impl Extract {
     ) -> Result<FileReport, Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger, rows) = match beside {
+            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
@@ -83,7 +84,8 @@ impl Extract {
             tracker.skip(about.packets, about.bytes);
             self.tag.catch_up();
         }
-        let mut report = FileReport::new(end, source.compression(), source.consumed());
+        let mut report =
+            FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
         report.ledger = ledger;
         Ok(report)
     }
@@ -106,7 +108,7 @@ impl Extract {
 
 fn carry(
     source: &mut Source<'_>,
-    plan: &pipe::Plan,
+    plan: &pipe::Plan<'_>,
     tag: &mut pipe::Tag,
     to: &mut impl Take,
     last: bool,

@@ -11,7 +11,7 @@ mod trim;
 
 pub use extract::Extract;
 pub use output::standard as standard_output;
-pub use report::{FileReport, LedgerUse, TrimReport};
+pub use report::{FileReport, LedgerUse, Refusal, TrimReport};
 pub use scan::Scan;
 pub use split::Split;
 pub use trim::{Trim, TrimOptions};
@@ -23,12 +23,15 @@ use std::path::Path;
 use flowkeep_core::flow::Rules;
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_core::pipe::{Plan, Stop};
+use flowkeep_core::select::Filter;
 
 /// How captures are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How headers are read.
     pub options: Options,
+    /// Which packets are looked at; `None`: all.
+    pub filter: Option<Filter>,
     /// Where sessions end, and how many flows are tracked.
     pub rules: Rules,
     /// Worker threads; 0: one per core.
@@ -38,10 +41,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> Plan<'_> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = if self.jobs == 0 { cores() } else { self.jobs };
-        Plan { options: self.options, seed: self.seed, jobs, chunk: Plan::CHUNK }
+        Plan {
+            options: self.options,
+            filter: self.filter.as_ref(),
+            seed: self.seed,
+            jobs,
+            chunk: Plan::CHUNK,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use flowkeep_core::cut::Tally;
 use flowkeep_core::error::Damage;
 use flowkeep_core::pipe::{End, Stats};
 use flowkeep_core::record::Interface;
+use flowkeep_core::select::Filter;
 
 use crate::codec::Compression;
 
@@ -22,6 +23,17 @@ pub enum LedgerUse {
     },
     /// It is broken or belongs to another file; in words.
     Misfit(String),
+}
+
+/// Packets of a link type for which the filter makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The link type.
+    pub link: u16,
+    /// Its packets in the file.
+    pub packets: u64,
+    /// Why it is refused, in words.
+    pub why: String,
 }
 
 /// What was found in one capture.
@@ -49,11 +61,25 @@ pub struct FileReport {
     pub damage: Option<Damage>,
     /// What became of its ledger.
     pub ledger: LedgerUse,
+    /// Link types for which the filter makes no sense: none of their packets matches.
+    pub refusals: Vec<Refusal>,
 }
 
 impl FileReport {
-    pub(super) fn new(end: End, compression: Option<Compression>, size: u64) -> Self {
+    pub(super) fn new(
+        end: End,
+        compression: Option<Compression>,
+        size: u64,
+        filter: Option<&Filter>,
+    ) -> Self {
+        let refused = end.stats.refused.iter();
+        let refusals = refused.map(|&(link, packets)| {
+            let why = filter.and_then(|f| f.refusal(link)).unwrap_or_default().to_owned();
+            Refusal { link, packets, why }
+        });
+
         Self {
+            refusals: refusals.collect(),
             format: end.walker.format(),
             compression,
             size,

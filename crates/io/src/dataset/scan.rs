@@ -27,7 +27,8 @@ pub struct Scan {
 impl Scan {
     /// Nothing read yet. Without `flows` only files are described. `cutoffs` are those of [`Scan::what_if`].
     pub fn new(settings: Settings, flows: bool, cutoffs: Vec<u64>) -> Self {
-        Self { settings, state: pipe::Scan::new(settings.rules, settings.seed, cutoffs), flows }
+        let state = pipe::Scan::new(settings.rules, settings.seed, cutoffs);
+        Self { settings, state, flows }
     }
 
     /// Reads one capture; `-` is standard input.
@@ -39,6 +40,7 @@ impl Scan {
     ) -> Result<FileReport, Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger, rows) = match beside {
+            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
@@ -53,7 +55,8 @@ impl Scan {
             adopt_all(tracker, &rows, start);
             tracker.skip(about.packets, about.bytes);
         }
-        let mut report = FileReport::new(end, source.compression(), source.consumed());
+        let mut report =
+            FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
         report.untracked = tracker.table().untracked() - before.0;
         report.fragments_overflow = tracker.fragments_overflow() - before.1;
         report.ledger = ledger;
@@ -105,6 +108,11 @@ struct Look;
 
 impl Decide for Look {
     fn decide(&mut self, _: &mut Chunk) {}
+}
+
+/// With a filter no ledger fits.
+pub(super) fn of_all_packets() -> LedgerUse {
+    LedgerUse::Misfit("it tells of all packets; with a filter those count that are here and match".to_owned())
 }
 
 type Fitting = (LedgerUse, Option<(About, Vec<Row>)>);

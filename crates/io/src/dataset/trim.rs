@@ -10,7 +10,7 @@ use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
 
 use super::output::Output;
 use super::report::{FileReport, LedgerUse, TrimReport};
-use super::scan::fitting;
+use super::scan::{fitting, of_all_packets};
 use super::{is_standard, Error, Settings};
 use crate::codec::Compression;
 use crate::digest::file_digest;
@@ -48,7 +48,8 @@ impl Trim {
     /// Nothing read yet. `ledger`: files will get ledgers.
     pub fn new(settings: Settings, policy: Policy, ledger: bool) -> Self {
         let measure = (policy.tail > 0).then(|| pipe::Scan::new(settings.rules, settings.seed, Vec::new()));
-        Self { settings, state: pipe::Trim::new(settings.rules, settings.seed, policy, ledger), measure }
+        let state = pipe::Trim::new(settings.rules, settings.seed, policy, ledger);
+        Self { settings, state, measure }
     }
 
     /// Decides as TrimPCAP 1.3 with this limit instead of by the policy. Nothing is read yet.
@@ -80,6 +81,7 @@ impl Trim {
         }
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger_use, old) = match wanted.ledger_in {
+            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
@@ -117,7 +119,8 @@ impl Trim {
         tally.bytes_kept += whole.1;
         tally.bytes_cut -= whole.1;
 
-        let mut file = FileReport::new(end, source.compression(), source.consumed());
+        let mut file =
+            FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
         let tracker = &self.state.tracker;
         file.untracked = tracker.table().untracked() - before.0;
         file.fragments_overflow = tracker.fragments_overflow() - before.1;
