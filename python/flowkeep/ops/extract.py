@@ -212,7 +212,11 @@ def choose_forms(captures: Sequence[Capture], form: Form) -> tuple[list[_Written
     that may have to do without packets. Raises UsageError when pcap is wanted and cannot hold them."""
     probes = [_native.probe(os.fspath(c.path)) if c.regular else None for c in captures]
     if None in probes:
-        return ["copy" if len(captures) == 1 else "section"] * len(captures), None
+        # What comes through a pipe is not known before it comes.
+        if form == "pcap":
+            return ["pcap-ns"] * len(captures), (1, True)
+        alone: list[_Written] = ["copy" if form == "auto" and len(captures) == 1 else "section"]
+        return alone * len(captures), None
     known = [p for p in probes if p is not None]
     all_pcap = all(p["format"] != "pcapng" for p in known)
     links = sorted({link for p in known for link in p["links"]})
@@ -221,7 +225,9 @@ def choose_forms(captures: Sequence[Capture], form: Form) -> tuple[list[_Written
         raise _two_links(links)
     if all_pcap and form != "pcapng":
         if len({p["head"] for p in known}) == 1 and len({p["format"] for p in known}) == 1:
-            return ["copy"] + ["append"] * (len(known) - 1), None
+            joined: list[_Written] = ["append"] * len(known)
+            joined[0] = "copy"
+            return joined, None
         if len(links) == 1:
             return ["pcap-ns" if nanoseconds else "pcap"] * len(known), (links[0], nanoseconds)
     if form == "pcap":

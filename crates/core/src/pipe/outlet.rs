@@ -6,7 +6,7 @@ use super::chunk::Chunk;
 use super::copy::Copier;
 use super::deal::Take;
 use super::tag::WAITS;
-use crate::record::{write, Record};
+use crate::record::{write, Record, Shape};
 use crate::select::UNCHOSEN;
 
 /// How the packets of a file are written.
@@ -21,7 +21,7 @@ pub enum Form {
         /// In nanoseconds; else microseconds.
         nanoseconds: bool,
     },
-    /// As a section of a pcapng file; for pcap files, a pcapng file is copied.
+    /// As a section of a pcapng file; what is pcapng already is copied.
     Section,
 }
 
@@ -145,6 +145,7 @@ impl<W: Write + Send> Take for Outlet<W> {
             Form::Copy => self.copy(chunk, true),
             Form::Append => self.copy(chunk, false),
             Form::Pcap { nanoseconds } => self.pcap(chunk, nanoseconds),
+            Form::Section if chunk.shape == Shape::Pcapng => self.copy(chunk, true),
             Form::Section => self.section(chunk),
         }
     }
