@@ -99,6 +99,7 @@ class Scanner:
         max_flows: int = 16_777_216,
         flows: bool = True,
         what_if: Sequence[int] = (),
+        details: bool = False,  # the detail columns too, see docs/guide/details.md
     ) -> None: ...
     def file(self, path: str, *, ledger: str | None = None, progress: Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""

@@ -47,12 +47,18 @@ class Dataset:
         """
         return _info.describe(self._found, self.options, cutoffs=cutoffs, progress=progress)
 
-    def flows(self, *, community_seed: int = 0, progress: Progress | None = None) -> Flows:
+    def flows(
+        self, *, details: bool = False, community_seed: int = 0, progress: Progress | None = None
+    ) -> Flows:
         """The flows of all captures, one row each; true totals where a ledger fits a trimmed file.
 
+        ``details`` adds round trips, retransmissions, TTL, MSS, MAC addresses, and state and history in
+        Zeek's terms; they are null where a flow is known from a ledger.
         Raises OSError, NotACaptureError.
         """
-        return _flows.list_flows(self._found, self.options, community_seed=community_seed, progress=progress)
+        return _flows.list_flows(
+            self._found, self.options, details=details, community_seed=community_seed, progress=progress
+        )
 
     def trim(
         self,

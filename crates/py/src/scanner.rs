@@ -18,7 +18,7 @@ impl Scanner {
     #[new]
     #[pyo3(signature = (
         *, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
-        max_flows=16_777_216, flows=true, what_if=Vec::new()
+        max_flows=16_777_216, flows=true, what_if=Vec::new(), details=false
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -30,9 +30,11 @@ impl Scanner {
         max_flows: u32,
         flows: bool,
         what_if: Vec<u64>,
+        details: bool,
     ) -> Self {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows);
-        Self(Scan::new(settings, flows, what_if))
+        let scan = Scan::new(settings, flows, what_if);
+        Self(if details { scan.with_details() } else { scan })
     }
 
     #[pyo3(signature = (path, *, ledger=None, progress=None))]

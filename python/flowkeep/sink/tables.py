@@ -62,8 +62,9 @@ _ZEEK = [
     ("ts", "time"), ("uid", "string"), ("id.orig_h", "addr"), ("id.orig_p", "port"),
     ("id.resp_h", "addr"), ("id.resp_p", "port"), ("proto", "enum"), ("service", "string"),
     ("duration", "interval"), ("orig_bytes", "count"), ("resp_bytes", "count"),
-    ("conn_state", "string"), ("missed_bytes", "count"), ("orig_pkts", "count"), ("orig_ip_bytes", "count"),
-    ("resp_pkts", "count"), ("resp_ip_bytes", "count"), ("vlan", "int"), ("community_id", "string"),
+    ("conn_state", "string"), ("missed_bytes", "count"), ("history", "string"), ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"), ("resp_pkts", "count"), ("resp_ip_bytes", "count"), ("vlan", "int"),
+    ("community_id", "string"),
 ]  # fmt: skip
 
 
@@ -81,17 +82,23 @@ def _zeek_row(row: dict[str, Any]) -> str:
         else "unknown_transport"
     )
     vlan = (row["vlan"] or "-").partition(".")[0]
+    missed = [n for end in ("client", "server") if (n := row.get(f"{end}_missed_bytes")) is not None]
     fields = (
         _seconds(row["first_ts"]), f"F{row['flow_id']}", row["client_ip"], row["client_port"],
         row["server_ip"], row["server_port"], proto, "-", _seconds(row["duration"]),
-        row["client_payload_bytes"], row["server_payload_bytes"], _ZEEK_STATE.get(row["state"], "OTH"),
-        "-", row["client_packets"], "-", row["server_packets"], "-", vlan, row["community_id"] or "-",
+        row["client_payload_bytes"], row["server_payload_bytes"],
+        row.get("conn_state") or _ZEEK_STATE.get(row["state"], "OTH"),
+        sum(missed) if missed else "-", row.get("history") or "-", row["client_packets"], "-",
+        row["server_packets"], "-", vlan, row["community_id"] or "-",
     )  # fmt: skip
     return "\t".join(map(str, fields)) + "\n"
 
 
 def write_zeek(flows: Flows, out: IO[bytes]) -> None:
-    """Zeek's conn.log; fields that flowkeep does not know are unset (``-``)."""
+    """Zeek's conn.log; fields that flowkeep does not know are unset (``-``).
+
+    Of flows without details ``conn_state`` is the nearest to flowkeep's own state.
+    """
     head = [
         "#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn",
         "#fields\t" + "\t".join(name for name, _ in _ZEEK), "#types\t" + "\t".join(kind for _, kind in _ZEEK),
