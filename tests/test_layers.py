@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PYTHON = [
     {"_native", "text", "errors"},
     {"units"},
+    {"rows"},
     {"cut", "flow", "paths", "demo"},
     {"sink"},
     {"ops"},

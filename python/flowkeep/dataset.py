@@ -9,10 +9,13 @@ from pathlib import Path
 from .cut import CutPolicy
 from .flow import Flows, ReadOptions
 from .ops import flows as _flows
+from .ops import hosts as _hosts
 from .ops import info as _info
+from .ops import services as _services
 from .ops import trim as _trim
 from .ops.meter import Progress
 from .paths import Found, find
+from .rows import Frame
 
 PathLike = str | os.PathLike[str]
 
@@ -59,6 +62,21 @@ class Dataset:
         return _flows.list_flows(
             self._found, self.options, details=details, community_seed=community_seed, progress=progress
         )
+
+    def hosts(self, *, progress: Progress | None = None) -> Frame:
+        """What each address did, one row each; :func:`flowkeep.ops.hosts.hosts` lists the columns.
+
+        Raises OSError, NotACaptureError.
+        """
+        return _hosts.list_hosts(self._found, self.options, progress=progress)
+
+    def services(self, *, progress: Progress | None = None) -> Frame:
+        """Who talks to which service, how much and how regularly, one row each, the most regular first;
+        :func:`flowkeep.ops.services.services` lists the columns.
+
+        Raises OSError, NotACaptureError.
+        """
+        return _services.list_services(self._found, self.options, progress=progress)
 
     def trim(
         self,

@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import FlowkeepError
 from ..text import safe
 
-COMMANDS = ("trim", "flows", "info", "demo")
+COMMANDS = ("trim", "flows", "hosts", "services", "info", "demo")
 
 
 class _Commands(click.Group):

@@ -7,23 +7,26 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..errors import OutputError, UsageError
 from ..flow import Flows
+from ..rows import Rows
 from ..sink.atomic import Part
 from ..text import safe
 
 FORMATS = ("csv", "json", "ndjson", "parquet", "arrow", "zeek", "eve")
+ROW_FORMATS = ("csv", "json", "ndjson", "parquet")
+"""Formats for tables of any columns."""
 
-Writer = Callable[[Flows, IO[bytes]], None]
+Writer = Callable[[Any, IO[bytes]], None]
 
 
-def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None) -> None:
-    """Write flows in one of :data:`FORMATS` to a file; ``-`` is standard output.
+def export(flows: Rows, form: str, output: str, *, writer: Writer | None = None) -> None:
+    """Write flows in one of :data:`FORMATS` to a file, other rows in one of :data:`ROW_FORMATS`.
 
-    ``writer`` writes a form of the caller's own. Raises UsageError before anything is written,
-    OutputError when the file cannot be; what was there before is then untouched.
+    ``-`` is standard output. ``writer`` writes a form of the caller's own. Raises UsageError before anything
+    is written, OutputError when the file cannot be; what was there before is then untouched.
     """
     if writer is None and form != "arrow":
         from ..sink.tables import WRITERS
@@ -35,7 +38,7 @@ def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None
     elif path.exists() and not stat.S_ISREG(path.stat().st_mode):
         # A pipe or a device takes the bytes as they come.
         if writer is None:
-            flows.write_arrow(output)
+            _arrow(flows, output)
             return
         with path.open("wb") as out:
             _into(flows, writer, output, out)
@@ -44,7 +47,7 @@ def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None
         with Part(path) as part:
             try:
                 if writer is None:
-                    flows.write_arrow(str(part.part))
+                    _arrow(flows, str(part.part))
                 else:
                     with part.part.open("wb") as out:
                         _into(flows, writer, output, out)
@@ -67,15 +70,20 @@ def write_text(text: str, path: Path) -> None:
         part.commit()
 
 
-def _into(flows: Flows, writer: Writer | None, output: str, out: IO[bytes]) -> None:
+def _arrow(flows: Rows, path: str) -> None:
+    assert isinstance(flows, Flows), "only the native core writes Arrow files"
+    flows.write_arrow(path)
+
+
+def _into(flows: Rows, writer: Writer | None, output: str, out: IO[bytes]) -> None:
     if writer is None:
-        flows.write_arrow(output)
+        _arrow(flows, output)
         return
     writer(flows, out)
     out.flush()
 
 
-def _refuse_own(flows: Flows, path: Path) -> None:
+def _refuse_own(flows: Rows, path: Path) -> None:
     if not path.exists():
         return
     for scan in flows.files:

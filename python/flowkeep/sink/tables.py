@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from ..flow import Flows
+from ..rows import Rows
 from ..units import time
 
-Writer = Callable[[Flows, IO[bytes]], None]
+Writer = Callable[[Any, IO[bytes]], None]
 _BATCH = 20_000
 
 
-def _rows(flows: Flows) -> Iterator[dict[str, Any]]:
+def _rows(flows: Rows) -> Iterator[dict[str, Any]]:
     for start in range(0, len(flows), _BATCH):
         yield from flows.slice(start, _BATCH).to_dicts()
 
 
-def write_csv(flows: Flows, out: IO[bytes]) -> None:
-    """Comma-separated (RFC 4180), times and durations in nanoseconds, nothing for what is not there."""
+def write_csv(flows: Rows, out: IO[bytes]) -> None:
+    """Comma-separated (RFC 4180), times and durations in nanoseconds, nothing for what is not there,
+    the values of a list with spaces between.
+    """
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")
     writer = csv.DictWriter(text, flows.columns, lineterminator="\r\n")
     writer.writeheader()
@@ -31,16 +34,18 @@ def write_csv(flows: Flows, out: IO[bytes]) -> None:
 
 
 def _flag(value: object) -> object:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def write_ndjson(flows: Flows, out: IO[bytes]) -> None:
+def write_ndjson(flows: Rows, out: IO[bytes]) -> None:
     """One JSON object a line."""
     for row in _rows(flows):
         out.write(json.dumps(row).encode() + b"\n")
 
 
-def write_json(flows: Flows, out: IO[bytes]) -> None:
+def write_json(flows: Rows, out: IO[bytes]) -> None:
     """One JSON array of objects."""
     before = b"["
     for row in _rows(flows):
@@ -49,7 +54,7 @@ def write_json(flows: Flows, out: IO[bytes]) -> None:
     out.write(b"\n]\n" if len(flows) else b"[]\n")
 
 
-def write_parquet(flows: Flows, out: IO[bytes]) -> None:
+def write_parquet(flows: Rows, out: IO[bytes]) -> None:
     """Parquet, zstd-compressed."""
     flows.to_polars().write_parquet(out)
 
