@@ -49,6 +49,7 @@ def _services(frame: pl.DataFrame, periods: Periods) -> pl.DataFrame:
             last_ts=pl.col("last_ts").max(),
         )
         .with_row_index("series")
+        .with_columns(pl.col("series").cast(pl.Int64))
     )
     starts = frame.join(table.select("series", *_KEY), on=_KEY).select(
         "series", start=pl.col("first_ts").cast(pl.Int64)
