@@ -131,5 +131,5 @@ fn the_oldest_hole_is_given_up_and_what_was_acknowledged_of_it_counts_as_missed(
 
 #[test]
 fn a_flow_takes_a_stated_room() {
-    assert!(std::mem::size_of::<Detail>() <= 304, "{}", std::mem::size_of::<Detail>());
+    assert!(std::mem::size_of::<Detail>() <= 264, "{}", std::mem::size_of::<Detail>());
 }

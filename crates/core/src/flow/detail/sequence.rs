@@ -10,7 +10,7 @@
 //!   a loss a round trip after the hole can be seen, wherever the capture was made; what comes sooner
 //!   cannot have been sent again.
 //!
-//! The round trip is that of the handshake, or 3 ms where it is not known (the figure that Wireshark
+//! The round trip is that of the handshake, or 3 ms where it is not known or 0 (the figure that Wireshark
 //! takes for its `tcp.analysis.out_of_order`). Keep-alives (at most one byte, just below the highest) and probes of a zero window (one byte,
 //! when the peer's window is 0) are neither. All comparisons are those of serial numbers (RFC 9293 section 3.4).
 
@@ -128,7 +128,7 @@ impl Detail {
             return zeeks;
         }
         let opened = self.fill(dir, f.seq, len);
-        let rtt = self.rtt(flow).unwrap_or(NO_RTT_NS);
+        let rtt = self.rtt(flow).filter(|&ns| ns > 0).unwrap_or(NO_RTT_NS);
         let own = &mut self.side[dir];
         if opened.is_some_and(|since| p.ts.saturating_sub(since) < rtt) {
             own.out_of_order = own.out_of_order.saturating_add(1);
