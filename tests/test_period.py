@@ -38,7 +38,7 @@ def told(*series: list[int]) -> list[Row]:
     rows = [(i, start) for i, starts in enumerate(series) for start in starts]
     frame = pl.DataFrame(rows, schema={"series": pl.Int64, "start": pl.Int64}, orient="row")
     found = {i: tuple(rest) for i, *rest in periods(frame).iter_rows()}
-    return [found.get(i, (None, None, None)) for i in range(len(series))]  # type: ignore[misc]
+    return [found.get(i, (None, None, None)) for i in range(len(series))]
 
 
 @pytest.mark.parametrize("every", [5.0, 60.0, 3600.0, 86_400.0])
