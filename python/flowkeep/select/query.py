@@ -60,6 +60,11 @@ class FlowQuery:
         times = self.since_ns is not None or self.until_ns is not None
         return self.where is not None or bool(self.flows or self.networks) or times
 
+    def mentions(self, columns: Sequence[str]) -> bool:
+        """Whether the condition speaks of one of these columns."""
+        words = set(re.findall(r"\w+", self.where or ""))
+        return not words.isdisjoint(columns)
+
     def _ids(self) -> tuple[list[int], list[str]]:
         numbers, communities = [], []
         for text in self.flows:
