@@ -268,7 +268,12 @@ def trim(
         for capture in found.captures:
             if not capture.regular:
                 raise UsageError(f"{safe(capture.path)} is a pipe: --tail reads everything twice")
-            run.trimmer.measure(os.fspath(capture.path), progress=meter.file(capture.size))
+            beside = capture.ledger
+            run.trimmer.measure(
+                os.fspath(capture.path),
+                ledger_in=None if beside is None else os.fspath(beside),
+                progress=meter.file(capture.size),
+            )
     report = TrimReport(policy, skipped=list(found.skipped), dry_run=plan.dry_run)
     several = len(found.captures) > 1
     for i, (capture, target) in enumerate(zip(found.captures, targets, strict=True)):

@@ -16,6 +16,7 @@
 pub mod client;
 pub mod community;
 pub mod fragments;
+mod listed;
 mod merge;
 mod session;
 pub mod state;
@@ -27,6 +28,7 @@ mod law_tests;
 #[cfg(test)]
 mod session_tests;
 
+pub use listed::{Listed, Listing};
 pub use session::{flag, seen, Boundary, Flow, Packet, Rules, Side};
 pub use table::{Block, Left, Table, NONE};
 pub use tracker::{Observer, Silent, Tracker};
