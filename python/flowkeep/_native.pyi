@@ -157,9 +157,7 @@ class Trimmer:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
     ) -> Self: ...
-    def measure(
-        self, path: str, *, ledger_in: str | None = None, progress: _Progress | None = None
-    ) -> None:
+    def measure(self, path: str, *, ledger_in: str | None = None, progress: _Progress | None = None) -> None:
         """With ``tail``: read every file of the data set first, in order, each with its ledger."""
     def file(
         self,

@@ -161,7 +161,7 @@ def test_a_later_capture_is_cut_as_if_those_before_it_had_not_been_trimmed(
         (),
         ("--rest", "headers"),
         ("--tail", "5kB"),
-        ("--tail", "5kB", "--rest", "headers", "--per-direction"),
+        ("--tail", "5kB", "--per-direction", "--count", "wire"),
         ("--rest", "sample:5"),
         ("--control", "drop", "--count", "payload"),
     ],

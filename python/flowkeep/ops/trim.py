@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from .. import _native
 from ..cut import CutPolicy
-from ..errors import BusyError, DamagedError, OutputError, UsageError
+from ..errors import BusyError, DamagedError, NotACaptureError, OutputError, UsageError
 from ..flow import ReadOptions
 from ..paths import STANDARD, Capture, Found, ledger_path
 from ..sink.atomic import Part, being_written
@@ -280,7 +280,7 @@ def trim(
         last = i + 1 == len(found.captures)
         try:
             result = run.file(capture, target, last, meter.file(capture.size))
-        except (BusyError, DamagedError) as error:
+        except (BusyError, DamagedError, NotACaptureError) as error:
             if not several:
                 raise
             result = FileResult(capture.path, None, None, None, str(error))

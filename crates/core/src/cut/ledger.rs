@@ -71,7 +71,8 @@ pub fn rows_again(shares: &Shares, mut rows: Vec<Row>, was: impl Fn(&Row) -> Lef
     for (i, row) in rows.iter_mut().enumerate() {
         let left = shares.listed().get(i).copied().unwrap_or_default();
         row.was = was(row);
-        (row.kept, row.shortened, row.head) = (left.kept, left.shortened, left.head);
+        row.shortened = left.shortened + left.bare.min(row.shortened);
+        (row.kept, row.head) = (left.kept, left.head);
     }
     rows
 }

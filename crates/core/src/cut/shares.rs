@@ -23,6 +23,8 @@ pub struct Remains {
     /// Of each end: packets kept before the first one that was not, or not whole.
     pub head: [u64; 2],
     lost: [bool; 2],
+    /// Packets kept behind a gap that hold nothing but headers: an earlier trimming may have shortened them.
+    pub bare: u64,
 }
 
 impl Remains {
@@ -35,6 +37,8 @@ impl Remains {
                 kept.packets += 1;
                 kept.bytes += u64::from(p.caplen);
                 self.head[dir] += u64::from(exact && !self.lost[dir]);
+                let bare = p.caplen < p.wirelen && p.caplen <= p.facts.header_len;
+                self.bare += u64::from(!exact && bare);
                 return;
             }
             Fate::Shorten => {
