@@ -117,7 +117,7 @@ impl Trim {
                 let listing = adopt(tracker, &old.rows, old.left());
                 tracker.list(listing);
                 measure.whole = (old.about.packets, old.about.bytes);
-                measure.path = path.to_owned();
+                path.clone_into(&mut measure.path);
             }
         }
         let passes = Passes { decide: &mut measure.scan, emit: None };
