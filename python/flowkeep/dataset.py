@@ -11,6 +11,7 @@ from .cut import CutPolicy
 from .flow import Flows, ReadOptions
 from .ops import extract as _extract
 from .ops import flows as _flows
+from .ops import index as _index
 from .ops import info as _info
 from .ops import trim as _trim
 from .ops.meter import Progress
@@ -74,6 +75,15 @@ class Dataset:
         """
         plan = _extract.ExtractPlan(Path(output), form, compression, split)
         return _extract.extract(self._found, query or FlowQuery(), plan, self.options, progress=progress)
+
+    def index(
+        self, *, verify: bool = False, remake: bool = False, progress: Progress | None = None
+    ) -> _index.IndexReport:
+        """Write an index beside each capture that has none that fits; see :func:`flowkeep.ops.index.index`.
+
+        Raises OSError, OutputError, and BusyError when a capture is still being written.
+        """
+        return _index.index(self._found, self.options, verify=verify, remake=remake, progress=progress)
 
     def trim(
         self,

@@ -31,6 +31,8 @@ class ReadOptions:
     """Flows that are tracked; packets of more are counted as untracked, and kept."""
     jobs: int = 0
     """Threads; 0: one per core."""
+    index: bool = True
+    """Use the index beside a capture when there is one that fits. It does not change any result."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be meant."""

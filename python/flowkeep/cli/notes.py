@@ -43,4 +43,6 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         if scan["ledger"] == "misfit":
             why = safe(scan["ledger_note"] or "")
             note(f"{path}: the ledger beside it does not fit and was not used: {why}")
+        if scan["index"] == "misfit":
+            note(f"{path}: the index beside it was not used: {safe(scan['index_note'] or '')}")
     return damaged

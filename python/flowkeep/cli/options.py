@@ -57,6 +57,11 @@ def reading(command: F) -> F:
     return command
 
 
+def indexed(command: F) -> F:
+    """Add ``--no-index``, to commands that use indexes."""
+    return click.option("--no-index", is_flag=True, help="Do not use the index beside a capture.")(command)
+
+
 def read_options(given: dict[str, Any]) -> ReadOptions:
     """The :class:`ReadOptions` of a command's keywords."""
     return ReadOptions(
@@ -66,6 +71,7 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
         key_vlan=given["key"] == "vlan",
         max_flows=given["max_flows"],
         jobs=given["jobs"],
+        index=not given.get("no_index", False),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from .. import _native
+from ..errors import IndexMisfitError
 from ..flow import Flows, ReadOptions
 from ..paths import Found
+from .index import fitting_index, note_misfit
 from .meter import Meter, Progress
 
 
@@ -18,11 +20,20 @@ def list_flows(
     progress: Progress | None = None,
 ) -> Flows:
     """The flows of a data set. Raises OSError and FlowkeepError for a file that cannot be read."""
-    scanner = _native.Scanner(**(options or ReadOptions()).native())
+    options = options or ReadOptions()
+    index, note = fitting_index(found, options)
+    if index is not None:
+        path = os.fspath(found.captures[0].path)
+        try:
+            return Flows(index.flows(community_seed=community_seed), [index.scan(path)])
+        except IndexMisfitError as error:
+            note = str(error)
+    scanner = _native.Scanner(**options.native())
     meter = Meter(found.bytes, progress)
     files = []
     for capture in found.captures:
         ledger = capture.ledger
         beside = None if ledger is None else os.fspath(ledger)
         files.append(scanner.file(os.fspath(capture.path), ledger=beside, progress=meter.file(capture.size)))
+    note_misfit(files, note)
     return Flows(scanner.flows(community_seed=community_seed), files)

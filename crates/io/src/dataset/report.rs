@@ -52,7 +52,7 @@ pub struct FileReport {
 }
 
 impl FileReport {
-    pub(super) fn new(end: End, compression: Option<Compression>, size: u64) -> Self {
+    pub(crate) fn new(end: End, compression: Option<Compression>, size: u64) -> Self {
         Self {
             format: end.walker.format(),
             compression,
