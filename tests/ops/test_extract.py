@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests import wire
 from tests.cli import command
-from tests.model.flow import Tracker
 from tests.model import steps
+from tests.model.flow import Tracker
 from tests.props.test_api_model import seen, write
 from tests.props.traffic import traffic
 from tests.wire import SECOND, Interface, Packet, Record

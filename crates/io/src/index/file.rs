@@ -129,7 +129,13 @@ impl Parts {
 
     /// Reads a part of at most `most` bytes.
     pub fn read(&self, n: usize, most: usize) -> Result<Vec<u8>, String> {
-        zstd::bulk::decompress(&self.frame(n)?, most).map_err(|e| format!("its part {n} is broken: {e}"))
+        let frame = self.frame(n)?;
+        // A frame says its size; so nothing is allocated that is not there.
+        match zstd::zstd_safe::get_frame_content_size(&frame) {
+            Ok(Some(size)) if size <= most as u64 => zstd::bulk::decompress(&frame, size as usize)
+                .map_err(|e| format!("its part {n} is broken: {e}")),
+            _ => Err(format!("its part {n} is broken: it does not say its size, or more than {most} bytes")),
+        }
     }
 
     /// Reads a part as it is compressed.

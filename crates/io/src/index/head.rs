@@ -13,7 +13,7 @@ use crate::codec::Compression;
 use crate::dataset::{FileReport, LedgerUse};
 
 /// Bytes of a head at most: interfaces and blocks make it large.
-pub const MOST: usize = 64 << 20;
+pub const MOST: usize = 32 << 20;
 
 /// The first part of an index.
 #[derive(Clone, Debug)]
@@ -130,8 +130,8 @@ impl Head {
         put.0
     }
 
-    /// The head of these bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Broken> {
+    /// The head of these bytes, with fewer blocks than there are `parts`.
+    pub fn decode(bytes: &[u8], parts: usize) -> Result<Self, Broken> {
         let mut get = Get(bytes);
         let stamp = Stamp::get(&mut get)?;
         let (digest, writer) = (get.text()?, get.text()?);
@@ -170,7 +170,11 @@ impl Head {
         let (places, plain) = (bits & 1 != 0, bits & 2 != 0);
         let gaps = get.number()?;
         let mut blocks = Vec::new();
-        for _ in 0..get.small::<u32>()? {
+        let count = get.small::<usize>()?;
+        if count >= parts {
+            return Err(Broken("there are more blocks than parts"));
+        }
+        for _ in 0..count {
             let (flows, packets) = (get.small::<u32>()?, get.number()?);
             if flows == 0 || flows as usize > BLOCK {
                 return Err(Broken("a block has none or too many flows"));

@@ -40,6 +40,10 @@ const MOST_PICKED: u64 = 1 << 22;
 const BATCH: u64 = 1 << 20;
 /// So much between two records is read and thrown away: it takes no longer than to read anew.
 const LEAP: u64 = 8 << 10;
+/// Bytes of a record at least.
+const LEAST: u64 = 16;
+/// Bytes between two records, or of one, at most: a chunk and the longest block.
+const LONGEST: u32 = 132 << 20;
 /// What is looked at to tell the format, as for any capture.
 const PREFIX: u64 = 1 << 16;
 
@@ -75,7 +79,8 @@ impl Index {
         };
         let parts = Parts::open(opened("it", path)?)?;
         let head = parts.read(0, head::MOST)?;
-        let head = Head::decode(&head).map_err(|Broken(why)| format!("its head is broken: {why}"))?;
+        let head =
+            Head::decode(&head, parts.len()).map_err(|Broken(why)| format!("its head is broken: {why}"))?;
         let runs = |places: u64| places.div_ceil(RUN as u64) as usize;
         let (mut part, mut flows, mut packets) = (1_usize.saturating_add(runs(head.gaps)), 0_u32, 0_u64);
         let mut blocks = Vec::with_capacity(head.blocks.len());
@@ -86,7 +91,12 @@ impl Index {
             packets = packets.saturating_add(places);
         }
         let found = &head.report.stats;
-        if part != parts.len() || packets > found.packets || u64::from(flows) > found.packets {
+        let most = match head.report.compression {
+            None => found.packets.min(head.stamp.size / LEAST),
+            Some(_) => found.packets,
+        };
+        let fit = part == parts.len() && packets <= most && u64::from(flows) <= most;
+        if !fit || flows > head.rules.max_flows {
             return Err("its head is broken: the counts do not add up".to_owned());
         }
         Ok(Self { parts, head, capture: opened("the capture", capture)?, blocks, flows })
@@ -201,7 +211,10 @@ impl Index {
                     } else {
                         gap.saturating_add(end)
                     };
-                    end = start.saturating_add(u64::from(len));
+                    end = self.end_of(start, len)?;
+                    if wanted && places.len() as u64 == MOST_PICKED {
+                        return Err("it has more places than can be picked".to_owned());
+                    }
                     if wanted {
                         places.push(Place { start, len, tag });
                     }
@@ -219,6 +232,14 @@ impl Index {
         Ok((places, keys))
     }
 
+    fn end_of(&self, start: u64, len: u32) -> Result<u64, String> {
+        let end = start.saturating_add(u64::from(len));
+        if len == 0 || len > LONGEST || end > self.head.stamp.size {
+            return Err("its places lie outside of the capture".to_owned());
+        }
+        Ok(end)
+    }
+
     fn gaps(&self) -> Result<Vec<Place>, String> {
         let mut part = 0;
         let mut reader = Reader::new(self.head.gaps, || {
@@ -229,7 +250,7 @@ impl Index {
         for _ in 0..self.head.gaps {
             let (gap, len) = reader.step()?;
             let start = end.saturating_add(gap);
-            end = start.saturating_add(u64::from(len));
+            end = self.end_of(start, len)?;
             gaps.push(Place { start, len, tag: u32::MAX });
         }
         Ok(gaps)
@@ -249,8 +270,8 @@ impl Index {
         let mut pieces = merge(gaps, records);
         let mut end = 0;
         for piece in &pieces {
-            if piece.start < end || piece.start + u64::from(piece.len) > self.head.stamp.size {
-                return Err(Error::Stale("its places overlap or lie outside of the capture".to_owned()));
+            if piece.start < end {
+                return Err(Error::Stale("its places overlap".to_owned()));
             }
             end = piece.start + u64::from(piece.len);
         }
@@ -331,6 +352,37 @@ impl Index {
         }
         writer.finish().map_err(Error::Output)
     }
+}
+
+/// For tests: the parts of an index, unpacked.
+#[doc(hidden)]
+pub fn unpacked(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let parts = Parts::open(File::open(path).map_err(|e| e.to_string())?)?;
+    (0..parts.len()).map(|n| parts.read(n, head::MOST)).collect()
+}
+
+/// For tests: an index of these parts, whatever they hold, under right digests. Reads all there is in it.
+#[doc(hidden)]
+pub fn forged(
+    parts: &[Vec<u8>],
+    path: &Path,
+    capture: &Path,
+    options: Options,
+    to: &mut impl Take,
+) -> Result<u32, String> {
+    let made = File::create(path).and_then(|file| {
+        let mut writer = Writer::new(file)?;
+        parts.iter().try_for_each(|part| writer.part(part))?;
+        writer.finish()
+    });
+    made.map_err(|e| e.to_string())?;
+    let index = Index::open_any(path, capture)?;
+    let table = index.table()?;
+    index.with_community(&[String::new()], 0)?;
+    let wanted: Vec<(u32, u32)> = (0..table.len().min(100)).map(|n| (n, n)).collect();
+    index.can_pick(&wanted)?;
+    index.pick(&wanted, options, to, &Control::default()).map_err(|e| e.to_string())?;
+    Ok(table.len())
 }
 
 /// Compares the whole capture with the digest in its index. If it is the same, and only its stamp is another, the
