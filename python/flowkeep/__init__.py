@@ -48,8 +48,8 @@ _WHERE = {
 }
 
 __all__ = [
-    "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport",
-    "InfoReport", "ReadOptions", "TrimReport", "UsageError", "__version__", "open",
+    "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError",
+    "IndexReport", "InfoReport", "ReadOptions", "TrimReport", "UsageError", "__version__", "open",
 ]  # fmt: skip
 
 

@@ -65,7 +65,7 @@ class FileScan(TypedDict):
     ledger_note: str | None  # why it does not fit
     original_packets: int | None  # with ledger "used": of the file before it was trimmed
     original_bytes: int | None
-    index: Literal["none", "used", "misfit"]  # "misfit": there is one, but it was not used
+    index: Literal["none", "fits", "used", "misfit"]  # "misfit": there is one, but it was not used
     index_note: str | None  # why not
 
 @final

@@ -73,6 +73,15 @@ def note_misfit(scans: Sequence[_native.FileScan], note: str | None) -> None:
         scans[0]["index"], scans[0]["index_note"] = "misfit", note
 
 
+def note_state(scan: _native.FileScan, capture: Capture, options: ReadOptions) -> None:
+    """Note in what was found in a capture whether it has an index that fits."""
+    state = index_state(capture, options)
+    if state == "fits":
+        scan["index"] = "fits"
+    elif state is not None:
+        scan["index"], scan["index_note"] = "misfit", state
+
+
 def index_state(capture: Capture, options: ReadOptions) -> str | None:
     """Whether there is an index that fits: ``fits``, else why not; None without one."""
     beside = capture.index
