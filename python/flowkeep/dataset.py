@@ -74,7 +74,9 @@ class Dataset:
         anything is written, OutputError when the result cannot be.
         """
         plan = _extract.ExtractPlan(Path(output), form, compression, split)
-        return _extract.extract(self._found, query or FlowQuery(), plan, self.options, progress=progress)
+        return _extract.extract(
+            self._found, FlowQuery() if query is None else query, plan, self.options, progress=progress
+        )
 
     def index(
         self, *, verify: bool = False, remake: bool = False, progress: Progress | None = None
