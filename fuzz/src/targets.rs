@@ -1,6 +1,7 @@
 //! What is fuzzed: each target is a function that panics when something is wrong.
 
 mod codec;
+mod index;
 mod packet;
 mod pipe;
 mod record;
@@ -25,6 +26,7 @@ pub const TARGETS: [Target; 6] = [
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
     Target { name: "pipe", run: pipe::pipe, seeds: seeds::captures },
+    Target { name: "index", run: index::index, seeds: index::seeds },
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
 ];

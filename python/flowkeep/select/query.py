@@ -65,6 +65,11 @@ class FlowQuery:
         words = set(re.findall(r"\w+", self.where or ""))
         return not words.isdisjoint(columns)
 
+    def named(self) -> tuple[list[int], list[str]] | None:
+        """The ``flow_id``s and the Community IDs, if nothing else is asked; no flow table is needed then."""
+        alone = FlowQuery(flows=self.flows)
+        return self._ids() if self.flows and self == alone else None
+
     def _ids(self) -> tuple[list[int], list[str]]:
         numbers, communities = [], []
         for text in self.flows:
@@ -102,9 +107,7 @@ class FlowQuery:
         )
         if self.flows:
             numbers, communities = self._ids()
-            beyond = [n for n in numbers if n >= len(frame)]
-            if beyond:
-                raise UsageError(f"there is no flow {beyond[0]}: there are {len(frame)}, counted from 0")
+            refuse_beyond(numbers, len(frame))
             chosen = pl.col("flow_id").is_in(numbers) | pl.col("community_id").is_in(communities).fill_null(
                 False
             )
@@ -147,6 +150,13 @@ class FlowQuery:
         if len(column) == 1 and len(frame) != 1:
             column = column.new_from_index(0, len(frame))
         return column.fill_null(False)
+
+
+def refuse_beyond(numbers: Sequence[int], flows: int) -> None:
+    """Raise UsageError for a ``flow_id`` that none of so many flows has."""
+    beyond = [n for n in numbers if n >= flows]
+    if beyond:
+        raise UsageError(f"there is no flow {beyond[0]}: there are {flows}, counted from 0")
 
 
 def _reason(error: Exception, columns: list[str]) -> str:
