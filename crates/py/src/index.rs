@@ -119,8 +119,8 @@ impl Index {
     max_flows=16_777_216
 ))]
 #[allow(clippy::too_many_arguments)]
-pub fn build_index<'py>(
-    py: Python<'py>,
+pub fn build_index(
+    py: Python<'_>,
     path: PathBuf,
     out: PathBuf,
     progress: Option<Py<PyAny>>,
@@ -130,7 +130,7 @@ pub fn build_index<'py>(
     idle_ns: i64,
     tcp_idle_ns: i64,
     max_flows: u32,
-) -> PyResult<(Bound<'py, PyDict>, u32, u64, bool)> {
+) -> PyResult<(Bound<'_, PyDict>, u32, u64, bool)> {
     let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, None);
     let built =
         watch::run(py, &path, progress.as_ref(), |control| index::build(&settings, &path, &out, control))?;
