@@ -214,6 +214,37 @@ class Extractor:
         """End the output: packets, their captured bytes, bytes written. ``empty_link``: link type of
         a pcap file in the making, should it have got no packet."""
 
+class FileCarve(TypedDict):
+    """What was found in one file that is no capture."""
+
+    path: str
+    compression: str | None
+    scanned: int  # bytes that were looked at, decompressed
+    classes: dict[str, int]  # "checksum", "offload", "unchecked", "snapped", "fragment", "mismatch" -> packets
+    packets: int
+    bytes: int  # captured bytes of the packets
+    ethernet: int  # packets with an Ethernet header
+    timed: int  # packets whose time a record header tells
+    overlapped: int  # places that looked like packets and were part of another one or lost against it
+    damage: tuple[int, str] | None  # byte offset from which on compressed data is broken, and how
+
+@final
+class Carver:
+    """Looks for packets in one file after another and writes them into one pcapng capture."""
+
+    def __init__(
+        self,
+        out: str,  # the capture to write, "-" is stdout
+        *,
+        level: Literal["strict", "normal", "loose"] = "normal",
+        jobs: int = 0,
+        block: int | None = None,  # places that a thread judges at a time; for tests
+    ) -> None: ...
+    def file(self, path: str, *, label: str, progress: Progress | None = None) -> FileCarve:
+        """Look through one file ("-" is stdin); ``label`` names it in the comments."""
+    def finish(self) -> int:
+        """End the capture: bytes written."""
+
 def probe(path: str) -> Probe:
     """Read the first packet of a capture.
 

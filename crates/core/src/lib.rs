@@ -5,10 +5,12 @@
 //!
 //! ```text
 //! record ─ packet ─ flow ─ cut ─ pipe
+//!      └── carve
 //! ```
 //!
 //! * [`record`] finds the packet records of pcap and pcapng bytes.
 //! * [`packet`] reads the headers of one packet and says to which flow it belongs.
+//! * [`carve`] finds packets in bytes that are no capture.
 //! * [`flow`] keeps the flow table: sessions, counters, and summaries that merge.
 //! * [`cut`] decides which packets of a flow are kept.
 //! * [`pipe`] runs the stages over a whole input, on as many threads as asked.
@@ -17,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod carve;
 pub mod cut;
 pub mod error;
 pub mod flow;

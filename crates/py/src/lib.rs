@@ -4,6 +4,7 @@
 #![allow(clippy::fn_params_excessive_bools)]
 #![allow(clippy::needless_pass_by_value)] // what PyO3 takes out of Python objects is owned
 
+mod carver;
 mod errors;
 mod extractor;
 mod flows;
@@ -26,6 +27,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
+    m.add_class::<carver::Carver>()?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;

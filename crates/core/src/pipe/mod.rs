@@ -69,7 +69,8 @@ impl Control {
         self.done.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add_done(&self, bytes: u64) {
+    /// Adds bytes that are done, for whoever watches.
+    pub fn add_done(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 }

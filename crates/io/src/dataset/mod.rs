@@ -10,6 +10,7 @@ mod split;
 mod trim;
 
 pub use extract::Extract;
+pub use output::Output;
 pub use report::{FileReport, LedgerUse, TrimReport};
 pub use scan::Scan;
 pub use split::Split;
