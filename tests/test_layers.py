@@ -20,7 +20,7 @@ PYTHON = [
     {"dataset"},
     {"cli"},
 ]
-RUST = [["error"], ["record"], ["packet"], ["carve"], ["flow"], ["cut", "select"], ["pipe"]]
+RUST = [["error"], ["record"], ["packet"], ["carve"], ["flow"], ["cut", "select", "search"], ["pipe"]]
 
 
 def _group(name: str) -> int:

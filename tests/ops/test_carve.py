@@ -8,10 +8,10 @@ import random
 from pathlib import Path
 
 import pytest
+from flowkeep import _native
 from flowkeep.errors import UsageError
 from flowkeep.ops.carve import CarveReport, carve
 
-from flowkeep import _native
 from tests import wire
 from tests.cli import command
 
@@ -41,9 +41,7 @@ def test_a_broken_capture_gives_its_packets_once_with_their_times(
     form: str, lost: int, tmp_path: Path
 ) -> None:
     packets = talk()
-    capture = (
-        wire.pcapng(packets) if form == "pcapng" else wire.pcap(packets, ns=form == "pcap-ns")
-    )
+    capture = wire.pcapng(packets) if form == "pcapng" else wire.pcap(packets, ns=form == "pcap-ns")
     image = noise(1, 1001) + capture[: len(capture) - lost] + noise(2, 1001)
     report, out = carved(tmp_path, image)
     whole = packets if lost == 0 else packets[:-1]

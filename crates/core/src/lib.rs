@@ -13,6 +13,7 @@
 //! * [`carve`] finds packets in bytes that are no capture.
 //! * [`flow`] keeps the flow table: sessions, counters, and summaries that merge.
 //! * [`cut`] decides which packets of a flow are kept.
+//! * [`select`] says which flows are wanted, [`search`] finds bytes in their payloads.
 //! * [`pipe`] runs the stages over a whole input, on as many threads as asked.
 //!
 //! The core opens no file, reads no clock and holds no `unsafe`.
@@ -26,4 +27,5 @@ pub mod flow;
 pub mod packet;
 pub mod pipe;
 pub mod record;
+pub mod search;
 pub mod select;

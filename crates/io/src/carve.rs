@@ -107,6 +107,9 @@ impl Carve {
                     settler.push(found, &mut hits);
                     self.write(&mut hits, &held, label, &mut report)?;
                 }
+                let reached = held.back().map_or(0, |b| b.base + b.to as u64);
+                settler.reached(reached, &mut hits);
+                self.write(&mut hits, &held, label, &mut report)?;
                 let needed = settler.needs().unwrap_or(u64::MAX);
                 while held.len() > 1 && held[0].base + held[0].to as u64 <= needed {
                     held.pop_front();

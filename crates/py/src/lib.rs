@@ -10,6 +10,7 @@ mod extractor;
 mod flows;
 mod reports;
 mod scanner;
+mod searcher;
 mod trimmer;
 mod watch;
 
@@ -28,6 +29,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
     m.add_class::<carver::Carver>()?;
+    m.add_class::<searcher::Searcher>()?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;

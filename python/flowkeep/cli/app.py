@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import FlowkeepError
 from ..text import safe
 
-COMMANDS = ("trim", "flows", "extract", "info", "carve", "demo")
+COMMANDS = ("trim", "flows", "extract", "search", "info", "carve", "demo")
 
 
 class _Commands(click.Group):

@@ -20,12 +20,22 @@ from .progress import ProgressBar
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("-o", "--output", required=True, metavar="FILE", help="The pcapng capture to write; - is standard output.")
-@click.option("--strict", "level", flag_value="strict", help="Only packets whose transport checksum is right.")
-@click.option("--loose", "level", flag_value="loose",
-              help="Also packets with a wrong transport checksum, and any IPv6 address.")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="The pcapng capture to write; - is standard output."
+)
+@click.option(
+    "--strict", "level", flag_value="strict", help="Only packets whose transport checksum is right."
+)
+@click.option(
+    "--loose",
+    "level",
+    flag_value="loose",
+    help="Also packets with a wrong transport checksum, and any IPv6 address.",
+)
 @click.option("--report", metavar="FILE", help="Write what was found as JSON.")
-@click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=0, metavar="N", help="Threads; 0: one per core.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(0, 1024), default=0, metavar="N", help="Threads; 0: one per core."
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 def carve(
     files: tuple[str, ...], output: str, level: Level | None, report: str | None, jobs: int, quiet: bool

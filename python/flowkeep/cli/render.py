@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _native, units
 from ..flow import Flows
 from ..ops.info import InfoReport
+from ..ops.search import SearchReport
 from ..ops.trim import TrimReport, damage
 from ..text import safe
 
@@ -193,4 +194,26 @@ def trim(report: TrimReport, *, color: bool) -> str:
     console.print(table)
     if report.dry_run:
         console.print("dry run: nothing was written")
+    return _text(console)
+
+
+def hit_table(report: SearchReport) -> str:
+    """Hits of a search as a table: what was found stands in brackets."""
+    from rich.markup import escape
+
+    from ..ops.search import hit_rows
+
+    console = _console(False)
+    table = _table("flow", "from", "offset", "packet", "time", "file", "found", right="flow,offset,packet")
+    for row in hit_rows(report):
+        sender = "client" if row["from"] == "client" else "server"
+        end = _end(row[f"{sender}_ip"], row[f"{sender}_port"])
+        shown = f"{row['before']}[{row['match']}]{row['after']}"
+        cells = (
+            str(row["flow_id"]), f"{sender} {end}", "-" if row["offset"] is None else str(row["offset"]),
+            str(row["packet"]), row["time"], row["file"], shown,
+        )  # fmt: skip
+        table.add_row(*map(escape, cells))
+    console.width = 100_000
+    console.print(table)
     return _text(console)

@@ -88,6 +88,8 @@ fn carve_in(bytes: &[u8], level: Level, block: usize) -> Vec<Hit> {
         for found in found {
             settler.push(found, &mut out);
         }
+        settler.reached(to as u64, &mut out);
+        assert!(settler.needs().is_none_or(|at| at + (1 << 20) + BEHIND as u64 > to as u64));
     }
     settler.finish(&mut out);
     out

@@ -52,14 +52,14 @@ fn closer(sums: &Sums<'_>, at: usize, head: &[u8; 40], level: Level) -> Option<H
         class
     };
     let vouched = record.is_some();
+    let known = is_source(&head[8..24]) && is_given(&head[24..40]);
+    let beside = ethernet != 0 && known && matches!(head[0], 0x60 | 0x6c);
     let taken = match class {
         Class::Checksum => true,
         // The sum of a pseudo-header is as good as a checksum only when something else speaks for it, too.
-        Class::Offload | Class::Fragment | Class::Unchecked => {
-            vouched || (ethernet != 0 && matches!(head[0], 0x60 | 0x6c))
-        }
+        Class::Offload | Class::Fragment | Class::Unchecked => vouched || beside,
         Class::Snapped => vouched,
-        Class::Mismatch => vouched || ethernet != 0,
+        Class::Mismatch => vouched || beside,
     };
     (taken && level.takes(class, vouched)).then(|| seen.hit(6, chain.proto, class))
 }

@@ -56,6 +56,13 @@ impl Settler {
         self.group.push(hit);
     }
 
+    /// Nothing more comes from before this place: decides about what ends before it.
+    pub fn reached(&mut self, place: u64, out: &mut Vec<Hit>) {
+        if place >= self.reach {
+            self.settle(out);
+        }
+    }
+
     /// Nothing more comes.
     pub fn finish(&mut self, out: &mut Vec<Hit>) {
         self.settle(out);

@@ -6,6 +6,7 @@ mod extract;
 mod output;
 mod report;
 mod scan;
+mod search;
 mod split;
 mod trim;
 
@@ -13,6 +14,7 @@ pub use extract::Extract;
 pub use output::Output;
 pub use report::{FileReport, LedgerUse, TrimReport};
 pub use scan::Scan;
+pub use search::{Search, Searched};
 pub use split::Split;
 pub use trim::{Trim, TrimOptions};
 

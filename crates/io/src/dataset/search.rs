@@ -1,0 +1,103 @@
+//! Looks for bytes in the flows of captures that are read one after another.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use flowkeep_core::pipe::{self, Control, Passes};
+use flowkeep_core::search::{Counts, Finder, Hit, Pattern, Wanted};
+use flowkeep_core::select::{Chosen, UNCHOSEN};
+
+use super::report::FileReport;
+use super::{Error, Settings};
+use crate::source::Source;
+use crate::table::flows::Flows;
+
+/// Memory for the streams of all flows.
+const MEMORY: usize = 1 << 30;
+
+/// Captures being searched.
+pub struct Search {
+    settings: Settings,
+    state: pipe::Find,
+    /// Flows that must be there again.
+    expected: Option<u32>,
+}
+
+/// What a search has found.
+pub struct Searched {
+    /// The flows as they were followed.
+    pub flows: Flows,
+    /// The hits that are kept, each with the `flow_id` of its flow.
+    pub hits: Vec<(u32, Hit)>,
+    /// (`flow_id`, matches) of the flows with matches, ascending.
+    pub found: Vec<(u32, u64)>,
+    /// What was looked through.
+    pub counts: Counts,
+}
+
+impl Search {
+    /// Looks in all flows, or in those with these `flow_id`s. `by_time`: they were listed with the help of
+    /// ledgers, so that their packets are known by address and time.
+    pub fn new(
+        settings: Settings,
+        pattern: Pattern,
+        flows: Option<(&Flows, &[u32])>,
+        by_time: bool,
+        most: usize,
+    ) -> Result<Self, Error> {
+        let mut expected = None;
+        let wanted: Wanted = match flows {
+            None => Box::new(|_, _| true),
+            Some((flows, ids)) => {
+                let numbers = flows.numbers(ids).map_err(Error::Usage)?;
+                if by_time {
+                    let chosen = Arc::new(Chosen::new(flows.table(), &numbers, settings.seed));
+                    Box::new(move |_, p| chosen.at(&p.facts.key, p.ts) != UNCHOSEN)
+                } else {
+                    expected = Some(flows.table().len());
+                    let mut marks = vec![false; flows.table().len() as usize];
+                    for (n, _) in numbers {
+                        marks[n as usize] = true;
+                    }
+                    Box::new(move |n, _| marks.get(n as usize) == Some(&true))
+                }
+            }
+        };
+        let finder = Finder::new(pattern, wanted, most, MEMORY);
+        let state = pipe::Find::new(settings.rules, settings.seed, finder);
+        Ok(Self { settings, state, expected })
+    }
+
+    /// Goes over the next capture; `-` is standard input. Also gives the position of its first packet.
+    pub fn file(&mut self, path: &Path, control: &Control) -> Result<(FileReport, u64), Error> {
+        let mut source = Source::open(path, control).map_err(Error::Open)?;
+        let first = self.state.tracker.packets();
+        let passes = Passes { decide: &mut self.state, emit: None };
+        let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
+        Ok((FileReport::new(end, source.compression(), source.consumed()), first))
+    }
+
+    /// No more captures come.
+    pub fn finish(mut self) -> Result<Searched, Error> {
+        self.state.finish();
+        let hits = self.state.finder.take_hits();
+        let found = self.state.finder.found();
+        let counts = self.state.finder.counts();
+        let flows = Flows::new(self.state.tracker.into_table(), 0);
+        if self.expected.is_some_and(|expected| expected != flows.table().len()) {
+            return Err(Error::Usage(
+                "the captures changed while they were read: they hold other flows now; search again"
+                    .to_owned(),
+            ));
+        }
+        let all: Vec<u32> = (0..flows.table().len()).collect();
+        let mut ids = vec![0; all.len()];
+        for (n, id) in flows.numbers(&all).map_err(Error::Usage)? {
+            ids[n as usize] = id;
+        }
+        let hits = hits.into_iter().map(|hit| (ids[hit.flow as usize], hit)).collect();
+        let mut found: Vec<_> = found.into_iter().map(|(n, times)| (ids[n as usize], times)).collect();
+        found.sort_unstable();
+        Ok(Searched { flows, hits, found, counts })
+    }
+}
