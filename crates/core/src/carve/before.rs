@@ -81,13 +81,13 @@ fn pcap(bytes: &[u8], data: usize, link: usize, total: usize) -> Option<Record> 
     })
 }
 
-/// An Enhanced Packet Block (draft-ietf-opsawg-pcapng §4.3).
+/// An Enhanced Packet Block (draft-ietf-opsawg-pcapng §4.3), or the obsolete Packet Block (appendix A).
 fn pcapng(bytes: &[u8], data: usize, link: usize, total: usize) -> Option<Record> {
     let head: &[u8; 28] = bytes[data.checked_sub(28)?..].first_chunk()?;
     [u32::from_le_bytes, u32::from_be_bytes].into_iter().find_map(|order| {
         let [kind, length, interface, high, low, caplen, wirelen] = words(head, order);
         let room = length.checked_sub(32)?;
-        let likely = kind == 6 && interface <= 0xffff && length % 4 == 0 && room >= caplen;
+        let likely = (kind == 2 || (kind == 6 && interface <= 0xffff)) && length % 4 == 0 && room >= caplen;
         let time = block_time(u64::from(high) << 32 | u64::from(low));
         (likely && room - caplen <= 1 << 16 && fits(caplen, wirelen, link + total)).then_some(Record {
             link,

@@ -289,6 +289,15 @@ fn a_checksum_left_to_the_network_card_is_known() {
 }
 
 #[test]
+fn a_header_without_checksum_needs_a_record() {
+    let mut frame = ether(&tcp(b"payload", false), 0);
+    frame[24..26].fill(0);
+    assert!(carve_in(&frame, Level::Loose, 1 << 20).is_empty());
+    let record = pcap_record(&frame, frame.len());
+    assert_eq!(carve(&record).iter().map(|h| h.class).collect::<Vec<_>>(), [Class::Offload]);
+}
+
+#[test]
 fn headers_in_a_dense_row_cost_little() {
     // 50,000 headers whose checksums are right, each of a packet of 60,000 bytes.
     let mut head = ip4(17, &[], 0);

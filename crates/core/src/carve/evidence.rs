@@ -6,8 +6,8 @@
 pub enum Class {
     /// The checksum of the transport is right, and in IPv4 that of the header.
     Checksum,
-    /// The header's checksum is right; that of the transport is the sum of the pseudo-header alone, as a
-    /// sender leaves it to the network card.
+    /// A sender has left checksums to the network card: that of the transport is the sum of the pseudo-header
+    /// alone, or that of an IPv4 header inside a capture's record is 0.
     Offload,
     /// The header's checksum is right; the transport has none, or none that is known here.
     Unchecked,
@@ -82,8 +82,10 @@ pub struct Evidence {
     pub ethernet: u8,
     /// A pcap record header that fits.
     pub pcap: bool,
-    /// The head of a pcapng Enhanced Packet Block that fits.
+    /// The head of a pcapng packet block that fits.
     pub pcapng: bool,
+    /// The checksum of the IPv4 header is 0, as a sender leaves it to the network card.
+    pub no_sum: bool,
 }
 
 /// When a packet was captured.
@@ -147,7 +149,8 @@ impl Hit {
     pub fn reasons(&self) -> String {
         let mut said = Vec::new();
         if self.version == 4 {
-            said.push("ipv4 header checksum".to_owned());
+            let left = if self.evidence.no_sum { " left to the network card" } else { "" };
+            said.push(format!("ipv4 header checksum{left}"));
         }
         let of = match self.proto {
             1 => "icmp ",
@@ -159,7 +162,7 @@ impl Hit {
         };
         match self.class {
             Class::Checksum => said.push(format!("{of}checksum")),
-            Class::Offload => said.push(format!("{of}checksum left to the network card")),
+            Class::Offload => said.push(format!("{of}checksum right or left to the network card")),
             Class::Unchecked => said.push("no transport checksum".to_owned()),
             Class::Snapped => said.push("snapped".to_owned()),
             Class::Fragment => said.push("fragment".to_owned()),

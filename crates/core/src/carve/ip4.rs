@@ -13,10 +13,11 @@ pub(super) fn judge(sums: &Sums<'_>, at: usize, head: &[u8; 20], level: Level) -
         return None;
     }
     let header = if size == 20 { &head[..] } else { sums.bytes().get(at..at + size)? };
-    if fold(plain(header)) != 0xffff {
+    let right = fold(plain(header)) == 0xffff;
+    if !right && head[10..12] != [0, 0] {
         return None;
     }
-    closer(sums, at, head, size, total, level)
+    closer(sums, at, head, size, total, right, level)
 }
 
 /// Few places come so far.
@@ -27,6 +28,7 @@ fn closer(
     head: &[u8; 20],
     size: usize,
     total: usize,
+    right: bool,
     level: Level,
 ) -> Option<Hit> {
     let bytes = sums.bytes();
@@ -35,7 +37,12 @@ fn closer(
     }
     let ethernet = before::ethernet(bytes, at, 0x0800);
     let record = before::record(bytes, at, ethernet, total);
-    let seen = Seen::new(bytes.len(), at, ethernet, total, record.as_ref())?;
+    // Without a checksum, which was left to the network card, only a record header speaks for a packet.
+    if !right && record.is_none() {
+        return None;
+    }
+    let mut seen = Seen::new(bytes.len(), at, ethernet, total, record.as_ref())?;
+    seen.evidence.no_sum = !right;
     let proto = head[9];
     let place = u16::from_be_bytes([head[6], head[7]]);
     let fragment = place & 0x3fff != 0;
@@ -49,6 +56,7 @@ fn closer(
     } else {
         transport::check(sums, 4, proto, plain(&head[12..20]), at + size, at + total)
     };
+    let class = if class == Class::Checksum && !right { Class::Offload } else { class };
     let vouched = record.is_some();
     let likely = match class {
         Class::Checksum | Class::Offload => true,
@@ -112,6 +120,7 @@ impl Seen {
                 ethernet: ethernet as u8,
                 pcap: record.is_some_and(|r| !r.pcapng),
                 pcapng: record.is_some_and(|r| r.pcapng),
+                no_sum: false,
             },
             time: record.map_or(Time::Unknown, |r| r.time),
         })
