@@ -71,7 +71,7 @@ impl Searcher {
         let hits = PyList::empty(py);
         for (id, hit) in &done.hits {
             let (end, _) = client(done.flows.table().flow(hit.flow));
-            let from = if usize::from(hit.dir) == usize::from(end) { "client" } else { "server" };
+            let from = if usize::from(hit.dir) == end { "client" } else { "server" };
             let [before, matched, behind] = &hit.excerpt;
             let excerpt = (PyBytes::new(py, before), PyBytes::new(py, matched), PyBytes::new(py, behind));
             hits.append((*id, from, hit.offset, hit.packet, hit.ts, hit.len, excerpt))?;

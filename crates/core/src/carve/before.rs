@@ -87,7 +87,8 @@ fn pcapng(bytes: &[u8], data: usize, link: usize, total: usize) -> Option<Record
     [u32::from_le_bytes, u32::from_be_bytes].into_iter().find_map(|order| {
         let [kind, length, interface, high, low, caplen, wirelen] = words(head, order);
         let room = length.checked_sub(32)?;
-        let likely = (kind == 2 || (kind == 6 && interface <= 0xffff)) && length % 4 == 0 && room >= caplen;
+        let likely =
+            (kind == 2 || (kind == 6 && interface <= 0xffff)) && length.is_multiple_of(4) && room >= caplen;
         let time = block_time(u64::from(high) << 32 | u64::from(low));
         (likely && room - caplen <= 1 << 16 && fits(caplen, wirelen, link + total)).then_some(Record {
             link,

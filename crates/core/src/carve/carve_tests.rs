@@ -38,18 +38,18 @@ fn pseudo(packet: &[u8], proto: u8, len: usize) -> u64 {
 fn tcp(payload: &[u8], six: bool) -> Vec<u8> {
     let mut segment = vec![0, 80, 200, 1, 1, 2, 3, 4, 5, 6, 7, 8, 0x50, 0x18, 1, 1, 0, 0, 0, 0];
     segment.extend(payload);
-    seal(segment, 6, 16, six)
+    seal(&segment, 6, 16, six)
 }
 
 fn udp(payload: &[u8], six: bool) -> Vec<u8> {
     let mut datagram = vec![0, 53, 200, 1, 0, 0, 0, 0];
     datagram[4..6].copy_from_slice(&((8 + payload.len()) as u16).to_be_bytes());
     datagram.extend(payload);
-    seal(datagram, 17, 6, six)
+    seal(&datagram, 17, 6, six)
 }
 
-fn seal(body: Vec<u8>, proto: u8, at: usize, six: bool) -> Vec<u8> {
-    let mut packet = if six { ip6(proto, &body) } else { ip4(proto, &body, 0x4000) };
+fn seal(body: &[u8], proto: u8, at: usize, six: bool) -> Vec<u8> {
+    let mut packet = if six { ip6(proto, body) } else { ip4(proto, body, 0x4000) };
     let (sum, from) = (pseudo(&packet, proto, body.len()), packet.len() - body.len());
     put_sum(&mut packet[from..], at, sum);
     packet
@@ -305,7 +305,7 @@ fn headers_in_a_dense_row_cost_little() {
     head[10..12].fill(0);
     put_sum(&mut head, 10, 0);
     let mut bytes: Vec<u8> = head.iter().copied().cycle().take(1_000_000).collect();
-    bytes.extend([0; 70_000]);
+    bytes.resize(bytes.len() + 70_000, 0);
     for level in [Level::Normal, Level::Loose] {
         assert_eq!(carve_in(&bytes, level, 1 << 18), carve_in(&bytes, level, 1 << 22));
     }

@@ -82,7 +82,7 @@ fn is_likely_fragment(place: u16, proto: u8, len: usize) -> bool {
     matches!(proto, 1 | 6 | 17 | 47 | 50 | 132)
         && !forbidden
         && len > 0
-        && (!more || len % 8 == 0)
+        && (!more || len.is_multiple_of(8))
         && offset + len <= 65_515
 }
 
