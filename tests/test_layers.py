@@ -21,7 +21,15 @@ PYTHON = [
     {"dataset"},
     {"cli"},
 ]
-RUST = [["error"], ["record"], ["packet"], ["flow"], ["cut", "stream", "select"], ["pipe"]]
+RUST = [
+    ["error"],
+    ["record"],
+    ["packet"],
+    ["carve"],
+    ["flow"],
+    ["cut", "stream", "select", "search"],
+    ["pipe"],
+]
 
 
 def _group(name: str) -> int:

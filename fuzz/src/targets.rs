@@ -1,5 +1,6 @@
 //! What is fuzzed: each target is a function that panics when something is wrong.
 
+mod carve;
 mod codec;
 mod index;
 mod packet;
@@ -25,6 +26,7 @@ pub const TARGETS: [Target; 6] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
+    Target { name: "carve", run: carve::carve, seeds: seeds::captures },
     Target { name: "pipe", run: pipe::pipe, seeds: seeds::captures },
     Target { name: "index", run: index::index, seeds: index::seeds },
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },

@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal, Self, TypedDict, final, type_check_only
 
 __all__ = [
+    "Carver",
     "Extractor",
     "FlowTable",
     "Index",
     "Scanner",
+    "Searcher",
     "Trimmer",
     "build_index",
     "ledger_first_ts",
@@ -313,6 +315,83 @@ def verify_index(
 ) -> bool:
     """Compare the whole capture with the SHA-256 in its index. True: only its time stamps are others, and
     the index was written anew to ``out``. Raises IndexMisfitError when it does not fit."""
+
+@type_check_only
+class FileCarve(TypedDict):
+    """What was found in one file that is no capture."""
+
+    path: str
+    compression: str | None
+    scanned: int  # bytes that were looked at, decompressed
+    classes: dict[
+        str, int
+    ]  # "checksum", "offload", "unchecked", "snapped", "fragment", "mismatch" -> packets
+    packets: int
+    bytes: int  # captured bytes of the packets
+    ethernet: int  # packets with an Ethernet header
+    timed: int  # packets whose time a record header tells
+    overlapped: int  # places that looked like packets and were part of another one or lost against it
+    damage: tuple[int, str] | None  # byte offset from which on compressed data is broken, and how
+
+@final
+class Carver:
+    """Looks for packets in one file after another and writes them into one pcapng capture."""
+
+    def __new__(
+        cls,
+        out: str,  # the capture to write, "-" is stdout
+        *,
+        level: Literal["strict", "normal", "loose"] = "normal",
+        jobs: int = 0,
+        block: int | None = None,  # places that a thread judges at a time; for tests
+    ) -> Self: ...
+    def file(self, path: str, *, label: str, progress: _Progress | None = None) -> FileCarve:
+        """Look through one file ("-" is stdin); ``label`` names it in the comments."""
+    def finish(self) -> int:
+        """End the capture: bytes written."""
+
+@type_check_only
+class Searched(TypedDict):
+    """What a search has found."""
+
+    hits: list[tuple[int, Literal["client", "server"], int | None, int, int, int, tuple[bytes, bytes, bytes]]]
+    """flow_id, who sent it, offset in what that end sent over TCP (None: there is no such place), number of
+    the packet over all captures from 0, its time, length, and what is shown of it: before, match, behind."""
+    found: list[tuple[int, int]]  # flow_id -> matches, of the flows that have any
+    matches: int  # also those beyond ``most``
+    bytes: int  # payload bytes that were looked at
+    unjoined: int  # segments whose border to the one before was not looked at: too much memory
+    unlisted: int  # fragments that waited for their first one, with more matches than are listed of one
+    aside: int  # packets of no flow, or of flows beyond max_flows: not looked at
+    flows: FlowTable
+
+@final
+class Searcher:
+    """Goes over captures one after another and lists where a pattern stands in the payloads."""
+
+    def __new__(
+        cls,
+        pattern: bytes,
+        *,
+        regex: bool = False,  # the pattern is a regular expression, in UTF-8
+        ignore_case: bool = False,
+        flows: FlowTable | None = None,  # listed from the same captures with the same settings
+        ids: Sequence[int] = ...,  # with flows: the flow_ids to look at
+        most: int = 10_000,  # hits that are kept
+        jobs: int = 0,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+        filter: _FilterRules | None = None,
+    ) -> Self:
+        """Raises flowkeep.errors.UsageError for a pattern that cannot be looked for."""
+    def file(
+        self, path: str, *, ledger: str | None = None, progress: _Progress | None = None
+    ) -> tuple[FileScan, int]:
+        """Go over one capture ("-" is stdin); also the number of its first packet."""
+    def finish(self) -> Searched: ...
 
 def probe(path: str) -> Probe:
     """Read the first packet of a capture.

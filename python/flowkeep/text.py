@@ -20,3 +20,8 @@ def safe(text: str | os.PathLike[str]) -> str:
         else:
             out.append(c)
     return "".join(out)
+
+
+def escaped(data: bytes) -> str:
+    """Bytes as text: printable ASCII as it is, the rest as ``\\xNN``, a backslash as two."""
+    return "".join("\\\\" if b == 0x5C else chr(b) if 0x20 <= b < 0x7F else f"\\x{b:02x}" for b in data)

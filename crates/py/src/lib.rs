@@ -4,12 +4,14 @@
 #![allow(clippy::fn_params_excessive_bools)]
 #![allow(clippy::needless_pass_by_value)] // what PyO3 takes out of Python objects is owned
 
+mod carver;
 mod errors;
 mod extractor;
 mod flows;
 mod index;
 mod reports;
 mod scanner;
+mod searcher;
 mod select;
 mod trimmer;
 mod watch;
@@ -31,6 +33,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
+    m.add_class::<carver::Carver>()?;
+    m.add_class::<searcher::Searcher>()?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
     m.add_class::<index::Index>()?;

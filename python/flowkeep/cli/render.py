@@ -10,6 +10,7 @@ from .. import _native, units
 from ..flow import Flows
 from ..ops.damage import damage
 from ..ops.info import InfoReport
+from ..ops.search import SearchReport
 from ..ops.trim import TrimReport
 from ..text import safe
 from .stream import WIDE
@@ -261,4 +262,25 @@ def trim(report: TrimReport, *, color: bool, width: int = WIDE) -> str:
         console.print(f"{dropped:,} packets of {bytes_} do not match the filter and were dropped")
     if report.dry_run:
         console.print("dry run: nothing was written")
+    return _text(console)
+
+
+def hit_table(report: SearchReport) -> str:
+    """Hits of a search as a table: what was found stands in brackets."""
+    from rich.markup import escape
+
+    from ..ops.search import hit_rows
+
+    console = _console(False, 100_000)
+    table = _table("flow", "from", "offset", "packet", "time", "file", "found", right="flow,offset,packet")
+    for row in hit_rows(report):
+        sender = "client" if row["from"] == "client" else "server"
+        end = _end(row[f"{sender}_ip"], row[f"{sender}_port"])
+        shown = f"{row['before']}[{row['match']}]{row['after']}"
+        cells = (
+            str(row["flow_id"]), f"{sender} {end}", "-" if row["offset"] is None else str(row["offset"]),
+            str(row["packet"]), row["time"], row["file"], shown,
+        )  # fmt: skip
+        table.add_row(*map(escape, cells))
+    console.print(table)
     return _text(console)

@@ -74,6 +74,23 @@ def export(flows: Rows, form: str, output: str, *, writer: Writer | None = None)
     _put(Path(output), write)
 
 
+def put(output: str, write: Callable[[IO[bytes]], object]) -> None:
+    """Have something written to a file, whole or not at all, or, ``-``, to standard output.
+
+    Raises OutputError, BrokenPipeError.
+    """
+    if output == "-":
+        with standard_output() as out:
+            write(out)
+        return
+
+    def place(path: Path) -> None:
+        with path.open("wb") as out:
+            write(out)
+
+    _put(Path(output), place)
+
+
 def write_text(text: str, path: Path) -> None:
     """Write a text file; it becomes visible only when whole. Raises OutputError."""
     _put(path, lambda place: place.write_bytes(text.encode(errors="backslashreplace")))

@@ -19,6 +19,7 @@ mod copy;
 mod deal;
 mod emit;
 mod feed;
+mod find;
 mod line;
 mod load;
 mod number;
@@ -38,6 +39,7 @@ pub use chunk::Chunk;
 pub use deal::{Deal, Take};
 pub use emit::Writer;
 pub use feed::{feed, Scan, Trim};
+pub use find::Find;
 pub use load::{Input, ReadAt};
 pub use number::Number;
 pub use outlet::{is_chosen, misfit, out_of_range, Count, Form, Outlet};
@@ -75,7 +77,8 @@ impl Control {
         self.done.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add_done(&self, bytes: u64) {
+    /// Adds bytes that are done, for whoever watches.
+    pub fn add_done(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 }

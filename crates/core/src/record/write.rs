@@ -68,6 +68,27 @@ pub fn interface(out: &mut Vec<u8>, interface: &Interface) {
 /// Appends an Enhanced Packet Block (§4.3) of interface `id` of its section; `ts` in nanoseconds since the
 /// epoch. Times before the epoch, which the block cannot hold, become the epoch.
 pub fn packet(out: &mut Vec<u8>, id: u32, resolution: TsResol, ts: i64, data: &[u8], wirelen: u32) {
+    let at = open_packet(out, id, resolution, ts, data, wirelen);
+    end(out, at);
+}
+
+/// The same with a comment (§3.5), of at most 65,535 bytes.
+pub fn commented_packet(
+    out: &mut Vec<u8>,
+    id: u32,
+    resolution: TsResol,
+    ts: i64,
+    data: &[u8],
+    wirelen: u32,
+    comment: &str,
+) {
+    let at = open_packet(out, id, resolution, ts, data, wirelen);
+    option(out, 1, comment.as_bytes());
+    option(out, 0, &[]);
+    end(out, at);
+}
+
+fn open_packet(out: &mut Vec<u8>, id: u32, resolution: TsResol, ts: i64, data: &[u8], wirelen: u32) -> usize {
     let units = resolution.from_ns(ts);
     let at = begin(out, 6);
     for word in [id, (units >> 32) as u32, units as u32, data.len() as u32, wirelen] {
@@ -75,7 +96,7 @@ pub fn packet(out: &mut Vec<u8>, id: u32, resolution: TsResol, ts: i64, data: &[
     }
     out.extend_from_slice(data);
     out.resize(at + 28 + padded(data.len()), 0);
-    end(out, at);
+    at
 }
 
 fn begin(out: &mut Vec<u8>, kind: u32) -> usize {

@@ -6,13 +6,15 @@ mod extract;
 mod output;
 mod report;
 mod scan;
+mod search;
 mod split;
 mod trim;
 
 pub use extract::Extract;
-pub use output::standard as standard_output;
+pub use output::{standard as standard_output, Output};
 pub use report::{FileReport, LedgerUse, Refusal, TrimReport};
 pub use scan::Scan;
+pub use search::{Search, Searched};
 pub use split::Split;
 pub use trim::{Trim, TrimOptions};
 

@@ -40,7 +40,9 @@ impl Write for Tee {
 
 /// A cut capture in the making.
 pub enum Output {
+    /// As it is.
     Plain(BufWriter<Tee>),
+    /// Compressed.
     Packed(codec::Writer<BufWriter<Tee>>),
 }
 
