@@ -90,9 +90,9 @@ _SELECT = [
     click.option("-w", "--where", metavar="SQL",
                  help="Flows that meet a condition over the columns, e.g. \"server_bytes > 1e6\"."),
     click.option("--flow-filter", metavar="EXPR",
-                 help="Flows that match in either direction, in the words of tcpdump: 'tcp port 80 and not net 10.0.0.0/8'."),
+                 help="Flows that match in either direction, as tcpdump would say it: 'tcp and not net 10.0.0.0/8'."),
     click.option("--flows-from", multiple=True, metavar="FILE",
-                 help="Flows named in a log, an alert, a CSV file or any text, by addresses and ports or by Community ID; "
+                 help="Flows named in a log, alerts, CSV or any text, by addresses and ports or by Community ID; "
                  "- is standard input; may be given several times."),
     click.option("--flow", "flow_names", multiple=True, metavar="ID",
                  help="A flow by its flow_id or Community ID; may be given several times."),
@@ -113,8 +113,10 @@ def selecting(command: F) -> F:
     return command
 
 
-def query(given: dict[str, Any]) -> FlowQuery:
+def query(given: dict[str, Any], paths: tuple[str, ...]) -> FlowQuery:
     """The :class:`FlowQuery` of a command's keywords."""
+    if given["flows_from"].count("-") + paths.count("-") > 1:
+        raise UsageError("standard input is one: it cannot be read twice, as captures and lists of flows")
     wanted = FlowQuery(
         where=given["where"],
         flow_filter=given["flow_filter"],

@@ -14,7 +14,7 @@ from .. import _native
 from ..errors import OutputError, UsageError
 from ..flow import Flows, ReadOptions
 from ..paths import STANDARD, Capture, Found
-from ..select.query import FlowQuery
+from ..select.query import Choice, FlowQuery
 from ..sink.atomic import Part, sync_folder
 from ..text import safe
 from .damage import damage
@@ -75,6 +75,8 @@ class ExtractReport:
     scans: list[_native.FileScan] = field(default_factory=list)
     """What was found in each capture."""
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    unmatched: dict[str, list[int]] = field(default_factory=dict)
+    """Of each list of flows: the lines that name no flow."""
 
     @property
     def clean(self) -> bool:
@@ -108,9 +110,14 @@ def extract(
         check_target(plan.output, captures)
     meter = Meter(found.bytes if everything or found.bytes < 0 else 2 * found.bytes, progress)
     flows = None if everything else list_flows(found, options, progress=meter.file(found.bytes))
-    ids = [] if flows is None else query.ids(flows)
+    choice = Choice([]) if flows is None else query.choose(flows)
+    ids = choice.ids
     report = ExtractReport(
-        plan.output, len(ids), 0 if flows is None else len(flows), skipped=list(found.skipped)
+        plan.output,
+        len(ids),
+        0 if flows is None else len(flows),
+        skipped=list(found.skipped),
+        unmatched=choice.unmatched,
     )
     run = _Run(captures, flows, ids, plan, options, meter, report)
     if plan.split:

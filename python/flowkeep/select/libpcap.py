@@ -173,7 +173,7 @@ _NOT_OF_FLOWS = {
 
 @lru_cache(maxsize=16)
 def compile_for_flows(expression: str) -> tuple[bytes, bool]:
-    """Compile an expression for the flows of a table: the program for Ethernet, and whether it looks at VLAN tags.
+    """Compile an expression for flows: the program for Ethernet, and whether it looks at VLAN tags.
 
     Raises UsageError for one that is wrong, or that speaks of what a flow does not have.
     """
@@ -182,8 +182,8 @@ def compile_for_flows(expression: str) -> tuple[bytes, bool]:
     for word, what in _NOT_OF_FLOWS.items():
         if word in words:
             raise UsageError(
-                f"flow filter {safe(expression)!r}: {word} asks for {what}, of which a flow table knows nothing: "
-                "use --filter, which looks at packets, or --where with the column tunnel"
+                f"flow filter {safe(expression)!r}: {word} asks for {what}, of which a flow table "
+                "knows nothing: use --filter, which looks at packets, or --where with the column tunnel"
             )
     with tempfile.NamedTemporaryFile(prefix="flowkeep-", suffix=".pcap", buffering=0) as file:
         rule = _Compiler(expression, file).rule(1)

@@ -1,8 +1,8 @@
 """Finds addresses with ports, and Community IDs, in the text of logs, alerts and lists.
 
-Understood are Zeek's conn.log (both forms), Suricata's EVE and fast.log, Snort alerts, iptables, nfdump and other
-CSV with a header, ``flowkeep flows``, conversation lists of tshark, lines of tcpdump, and plain text such as
-``10.0.0.1:40000 -> 192.0.2.1:443``. Each line stands for itself, but for the names of columns before it.
+Understood are Zeek's conn.log (both forms), Suricata's EVE and fast.log, Snort alerts, iptables, nfdump and
+other CSV with a header, ``flowkeep flows``, conversation lists of tshark, lines of tcpdump, and plain text such
+as ``10.0.0.1:40000 -> 192.0.2.1:443``. Each line stands for itself, but for the names of columns before it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Ends = tuple[str, int | None, str, int | None, str | None]
 COMMUNITY_ID = re.compile(r"(?<![\w+/:])1:[A-Za-z0-9+/]{27}=", re.ASCII)
 
 _COLUMNS = {
-    "a": "sa srcip srcaddr srcaddress sourceip sourceaddress sourceipaddress source src ipsrc ipv6src clientip "
-         "idorigh origh saddr ipv4srcaddr ipv6srcaddr srcipaddr sourceipv4address sourceipv6address addressa",
+    "a": "sa srcip srcaddr srcaddress sourceip sourceaddress sourceipaddress source src ipsrc ipv6src "
+         "clientip idorigh origh saddr ipv4srcaddr ipv6srcaddr srcipaddr sourceipv4address sourceipv6address addressa",
     "b": "da dstip destip dstaddr dstaddress destaddr destinationip destinationaddress destinationipaddress "
          "destination dest dst ipdst ipv6dst serverip idresph resph daddr ipv4dstaddr ipv6dstaddr dstipaddr "
          "destinationipv4address destinationipv6address addressb",
     "ap": "sp srcport sport sourceport spt l4srcport tcpsrcport udpsrcport clientport idorigp origp srcpt "
           "sourcetransportport porta",
-    "bp": "dp dstport destport dport destinationport dpt l4dstport tcpdstport udpdstport serverport idrespp respp "
-          "dstpt destinationtransportport portb",
+    "bp": "dp dstport destport dport destinationport dpt l4dstport tcpdstport udpdstport serverport idrespp "
+          "respp dstpt destinationtransportport portb",
     "proto": "pr proto protocol ipproto prot protocolidentifier",
     "community": "communityid",
 }  # fmt: skip
@@ -51,7 +51,7 @@ _V6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?::\d{1,3}(?:\.\d{1,3}){3}|(?
 _END = re.compile(
     rf"""\[(?P<boxed>[0-9A-Fa-f:.]{{2,45}})(?:%[\w.-]{{1,20}})?\](?::(?P<boxed_port>\d{{1,5}})(?!\d))?
       | (?<![\w:.])(?P<four>\d{{1,3}}(?:\.\d{{1,3}}){{3}})(?:[:.](?P<four_port>\d{{1,5}}))?(?![\w]|\.\d)
-      | (?<![\w:.])(?P<six>{_V6})(?:%[\w-]{{1,20}})?(?:\.(?P<six_port>\d{{1,5}}))?(?![\w:]|\.\d)""",
+      | (?<![\w:.])(?P<six>{_V6})(?:%[\w-]{{1,20}})?(?:\.(?P<six_port>\d{{1,5}}))?(?!\w|:[\w:]|\.\d)""",
     re.VERBOSE | re.ASCII,
 )
 _KEYED = re.compile(
@@ -169,9 +169,7 @@ class _Reader:
             )
         except csv.Error:
             return None
-        return _of_fields(
-            {what: cells[at].strip() for what, at in self._columns.items() if at < len(cells)}
-        )
+        return _of_fields({what: cells[at].strip() for what, at in self._columns.items() if at < len(cells)})
 
 
 def _named(cells: list[str]) -> dict[str, int]:
@@ -228,20 +226,26 @@ def _pairs(line: str, proto: str | None) -> Iterator[list[Ends]]:
         if before is None or end.start() - before.end() > _APART:
             before = end
             continue
-        first, found = _readings(before), []
         gap, rest = line[before.end() : end.start()], line[end.end() : end.end() + _APART]
         said = proto or _near(line[max(before.start() - _APART, 0) : before.start()], rest)
         far = (_PORT.match(gap), _PORT.match(rest))
-        # With several readings the ends are read alike: both with a port, or both without.
-        for at in range(max(len(first), len(readings))):
-            (a, ap), (b, bp) = first[min(at, len(first) - 1)], readings[min(at, len(readings) - 1)]
+        found = []
+        for (a, ap), (b, bp) in _alike(_readings(before), readings):
             if ap is None and bp is None and far[0] and far[1]:
                 ap, bp = _port(far[0][1]), _port(far[1][1])
-            if ("." in a) == ("." in b) or ":" in a and ":" in b:
-                found.append(_ends(a, ap, b, bp, None if said is None else _protocol(said, a)))
+            found.append(_ends(a, ap, b, bp, None if said is None else _protocol(said, a)))
         if found:
             yield found
         before = None
+
+
+End = tuple[str, int | None]
+
+
+def _alike(first: list[End], second: list[End]) -> list[tuple[End, End]]:
+    """Readings of two ends that go together: of one IP version, and if possible both with a port or neither."""
+    same = [(a, b) for a in first for b in second if (":" in a[0]) == (":" in b[0])]
+    return [(a, b) for a, b in same if (a[1] is None) == (b[1] is None)] or same
 
 
 def _near(before: str, after: str) -> str | None:
@@ -256,7 +260,7 @@ def _near(before: str, after: str) -> str | None:
     return None
 
 
-def _readings(end: re.Match[str]) -> list[tuple[str, int | None]]:
+def _readings(end: re.Match[str]) -> list[End]:
     text = end["boxed"] or end["four"] or end["six"]
     if text == "::" and not end["boxed"]:
         return []
