@@ -90,9 +90,9 @@ _SELECT = [
     click.option("-w", "--where", metavar="SQL",
                  help="Flows that meet a condition over the columns, e.g. \"server_bytes > 1e6\"."),
     click.option("--flow-filter", metavar="EXPR",
-                 help="Flows that match in either direction, as tcpdump would say it: 'tcp and not net 10.0.0.0/8'."),
+                 help="Flows that match in either direction, as in tcpdump: 'tcp and not net 10.0.0.0/8'."),
     click.option("--flows-from", multiple=True, metavar="FILE",
-                 help="Flows named in a log, alerts, CSV or any text, by addresses and ports or by Community ID; "
+                 help="Flows named in logs, alerts, CSV or any text, by address and port or Community ID; "
                  "- is standard input; may be given several times."),
     click.option("--flow", "flow_names", multiple=True, metavar="ID",
                  help="A flow by its flow_id or Community ID; may be given several times."),

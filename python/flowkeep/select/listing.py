@@ -18,8 +18,8 @@ MAX_LINE = 1 << 20
 """Bytes of a line; longer ones are skipped and counted."""
 UNDERSTOOD = (
     "Zeek's conn.log, Suricata's EVE and fast.log, Snort alerts, iptables, CSV with a header (nfdump and "
-    "others), what flowkeep flows writes, tshark's conversations, text such as 10.0.0.1:40000 -> 192.0.2.1:443, and "
-    "Community IDs"
+    "others), what flowkeep flows writes, tshark's conversations, text such as "
+    "10.0.0.1:40000 -> 192.0.2.1:443, and Community IDs"
 )
 
 

@@ -181,9 +181,10 @@ class FlowQuery:
         open_ = said.filter(said > 1)
         if len(open_):
             raise UsageError(
-                f"flow filter {safe(self.flow_filter)!r}: for {len(open_):,} of {len(said):,} flows it depends "
-                f"on what differs from packet to packet: {_PARTS[open_[0]]}. A flow filter is about addresses, "
-                "ports, protocol and VLAN; --filter looks at packets, --where at columns such as bytes and packets"
+                f"flow filter {safe(self.flow_filter)!r}: for {len(open_):,} of {len(said):,} flows it "
+                f"depends on what differs from packet to packet: {_PARTS[open_[0]]}. A flow filter is about "
+                "addresses, ports, protocol and VLAN; --filter looks at packets, --where at columns such as "
+                "bytes and packets"
             )
         return said == 1
 

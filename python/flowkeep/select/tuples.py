@@ -1,8 +1,8 @@
 """Finds addresses with ports, and Community IDs, in the text of logs, alerts and lists.
 
 Understood are Zeek's conn.log (both forms), Suricata's EVE and fast.log, Snort alerts, iptables, nfdump and
-other CSV with a header, ``flowkeep flows``, conversation lists of tshark, lines of tcpdump, and plain text such
-as ``10.0.0.1:40000 -> 192.0.2.1:443``. Each line stands for itself, but for the names of columns before it.
+other CSV with a header, ``flowkeep flows``, conversation lists of tshark, lines of tcpdump, and plain text
+such as ``10.0.0.1:40000 -> 192.0.2.1:443``. Each line stands for itself, but for names of columns before it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ COMMUNITY_ID = re.compile(r"(?<![\w+/:])1:[A-Za-z0-9+/]{27}=", re.ASCII)
 
 _COLUMNS = {
     "a": "sa srcip srcaddr srcaddress sourceip sourceaddress sourceipaddress source src ipsrc ipv6src "
-         "clientip idorigh origh saddr ipv4srcaddr ipv6srcaddr srcipaddr sourceipv4address sourceipv6address addressa",
+         "clientip idorigh origh saddr ipv4srcaddr ipv6srcaddr srcipaddr sourceipv4address "
+         "sourceipv6address addressa",
     "b": "da dstip destip dstaddr dstaddress destaddr destinationip destinationaddress destinationipaddress "
          "destination dest dst ipdst ipv6dst serverip idresph resph daddr ipv4dstaddr ipv6dstaddr dstipaddr "
          "destinationipv4address destinationipv6address addressb",
@@ -46,6 +47,8 @@ _PROTOCOLS = {
 }  # fmt: skip
 _KNOWN = frozenset(_PROTOCOLS.values())
 _WITH_PORTS = frozenset(("tcp", "udp", "sctp", "udplite"))
+_SAID = _WITH_PORTS | {"icmp", "icmp6", "icmpv6", "ipv6-icmp"}
+"""Protocols as they stand beside addresses; others may be words of the language."""
 
 _V6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?::\d{1,3}(?:\.\d{1,3}){3}|(?::\d{1,5})?)"
 _END = re.compile(
@@ -89,7 +92,7 @@ class Wanted:
             new |= self.communities.setdefault(community, number) == number
         if new:
             self.lines.append(line)
-        if number >= MAX_TUPLES:
+        if new and number >= MAX_TUPLES:
             raise UsageError(
                 f"line {line}: {MAX_TUPLES:,} different tuples are the most that are looked for at once; "
                 "split the list, or write a condition with --where or --network"
@@ -150,7 +153,7 @@ class _Reader:
             return True
         title = _CONVERSATIONS.match(line)
         if title:
-            self._proto = _protocol(title[1], "")
+            self._proto = title[1].lower() if title[1].lower() in _WITH_PORTS else None
             return True
         if len(line) < 5000 and not re.search(r"\d\.\d|::", line):
             for separator in ",;\t|":
@@ -243,7 +246,7 @@ End = tuple[str, int | None]
 
 
 def _alike(first: list[End], second: list[End]) -> list[tuple[End, End]]:
-    """Readings of two ends that go together: of one IP version, and if possible both with a port or neither."""
+    """Readings of two ends that go together: of one IP version, if possible both with a port or neither."""
     same = [(a, b) for a in first for b in second if (":" in a[0]) == (":" in b[0])]
     return [(a, b) for a, b in same if (a[1] is None) == (b[1] is None)] or same
 
@@ -255,7 +258,7 @@ def _near(before: str, after: str) -> str | None:
         return str(braced[-1])
     for text in (re.split(r"[\s,;|]+", before.rstrip(" \t,;|"))[-1:], re.split(r"[\s,;|]+", after)[:3]):
         for word in text:
-            if word.lower() in _KNOWN or word.lower() in ("icmpv6", "ipv6-icmp"):
+            if word.lower() in _SAID:
                 return word
     return None
 
