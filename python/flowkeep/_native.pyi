@@ -142,6 +142,7 @@ class Scanner:
         filter: _FilterRules | None = None,
         flows: bool = True,
         what_if: Sequence[int] = ...,  # none
+        details: bool = False,  # the detail columns too, see docs/guide/details.md
     ) -> Self: ...
     def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""

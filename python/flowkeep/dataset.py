@@ -12,10 +12,13 @@ from .cut import CutPolicy
 from .flow import Flows, ReadOptions
 from .ops import extract as _extract
 from .ops import flows as _flows
+from .ops import hosts as _hosts
 from .ops import info as _info
+from .ops import services as _services
 from .ops import trim as _trim
 from .ops.meter import Progress
 from .paths import Found, find
+from .rows import Frame
 from .select.query import FlowQuery
 
 PathLike = str | os.PathLike[str]
@@ -51,12 +54,33 @@ class Dataset:
         """
         return _info.describe(self._found, self.options, cutoffs=cutoffs, progress=progress)
 
-    def flows(self, *, community_seed: int = 0, progress: Progress | None = None) -> Flows:
+    def flows(
+        self, *, details: bool = False, community_seed: int = 0, progress: Progress | None = None
+    ) -> Flows:
         """The flows of all captures, one row each; true totals where a ledger fits a trimmed file.
+
+        ``details`` adds round trips, retransmissions, TTL, MSS, MAC addresses, and state and history in
+        Zeek's terms; they are null where a flow is known from a ledger.
+        Raises OSError, NotACaptureError.
+        """
+        return _flows.list_flows(
+            self._found, self.options, details=details, community_seed=community_seed, progress=progress
+        )
+
+    def hosts(self, *, progress: Progress | None = None) -> Frame:
+        """What each address did, one row each; :func:`flowkeep.ops.hosts.hosts` lists the columns.
 
         Raises OSError, NotACaptureError.
         """
-        return _flows.list_flows(self._found, self.options, community_seed=community_seed, progress=progress)
+        return _hosts.list_hosts(self._found, self.options, progress=progress)
+
+    def services(self, *, progress: Progress | None = None) -> Frame:
+        """Who talks to which service, how much and how regularly, one row each, the most regular first;
+        :func:`flowkeep.ops.services.services` lists the columns.
+
+        Raises OSError, NotACaptureError.
+        """
+        return _services.list_services(self._found, self.options, progress=progress)
 
     def extract(
         self,

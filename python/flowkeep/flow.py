@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     import polars
 
 
+DETAILS = (
+    "rtt", "rtt_client", "rtt_server", "client_retransmitted", "server_retransmitted",
+    "client_out_of_order", "server_out_of_order", "client_missed_bytes", "server_missed_bytes",
+    "client_ttl", "server_ttl", "client_mss", "server_mss", "client_mac", "server_mac",
+    "conn_state", "history",
+)  # fmt: skip
+"""Columns that are there with ``details``, behind all others. docs/guide/details.md defines them."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """How captures are read and where flows begin and end."""

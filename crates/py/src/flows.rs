@@ -10,7 +10,8 @@ use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use flowkeep_core::flow::client::client;
 use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
-use flowkeep_io::table::flows::{Flows, Order, SCHEMA};
+use flowkeep_io::table::details::{Value, NAMES};
+use flowkeep_io::table::flows::Flows;
 use flowkeep_io::table::text;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -36,26 +37,24 @@ impl FlowTable {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema; // a wish that may be left unheard, says the interface
         let batches: Box<dyn RecordBatchReader + Send> =
-            Box::new(RecordBatchIterator::new(self.0.batches(), SCHEMA.clone()));
+            Box::new(RecordBatchIterator::new(self.0.batches(), self.0.schema().clone()));
         let stream = FFI_ArrowArrayStream::new(batches);
         PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
     }
 
-    #[allow(clippy::unused_self)]
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let schema = FFI_ArrowSchema::try_from(SCHEMA.as_ref()).map_err(failed)?;
+        let schema = FFI_ArrowSchema::try_from(self.0.schema().as_ref()).map_err(failed)?;
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
     #[getter]
-    #[allow(clippy::unused_self)]
     fn columns(&self) -> Vec<String> {
-        SCHEMA.fields().iter().map(|f| f.name().clone()).collect()
+        self.0.schema().fields().iter().map(|f| f.name().clone()).collect()
     }
 
     #[pyo3(signature = (column, n, *, descending=true))]
     fn top(&self, py: Python<'_>, column: &str, n: usize, descending: bool) -> PyResult<Self> {
-        let order = Order::by_name(column).ok_or_else(|| {
+        let order = self.0.order(column).ok_or_else(|| {
             let names = self.columns().join(", ");
             PyValueError::new_err(format!(
                 "there is no column {column:?}; there are {names}, and bytes, packets, payload_bytes"
@@ -142,6 +141,16 @@ impl FlowTable {
         let community = self.0.community_id(flow);
         let community = community.as_ref().and_then(|id| std::str::from_utf8(id).ok());
         dict.set_item("community_id", community)?;
+        if let Some(detail) = self.0.detail(row) {
+            for (column, name) in NAMES.iter().enumerate() {
+                text.clear();
+                match detail.value(column) {
+                    Value::Ns(ns) => dict.set_item(name, ns)?,
+                    Value::Number(n) => dict.set_item(name, n)?,
+                    value => dict.set_item(name, value.write(text).then_some(text.as_str()))?,
+                }
+            }
+        }
         Ok(dict)
     }
 }

@@ -19,7 +19,7 @@ impl Scanner {
     #[new]
     #[pyo3(signature = (
         *, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
-        max_flows=16_777_216, filter=None, flows=true, what_if=Vec::new()
+        max_flows=16_777_216, filter=None, flows=true, what_if=Vec::new(), details=false
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -32,9 +32,11 @@ impl Scanner {
         filter: Option<Vec<(u16, Given)>>,
         flows: bool,
         what_if: Vec<u64>,
+        details: bool,
     ) -> Self {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
-        Self(Scan::new(settings, flows, what_if))
+        let scan = Scan::new(settings, flows, what_if);
+        Self(if details { scan.with_details() } else { scan })
     }
 
     #[pyo3(signature = (path, *, ledger=None, progress=None))]

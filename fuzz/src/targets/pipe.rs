@@ -4,7 +4,7 @@ use std::io;
 
 use flowkeep_core::cut::{Count, Fate, Policy, Rest, Tally};
 use flowkeep_core::error::Damage;
-use flowkeep_core::flow::Rules;
+use flowkeep_core::flow::{Details, Rules};
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_core::pipe::{
     run, Chunk, Control, Decide, Input, Passes, Plan, ReadAt, Scan, Stats, Stop, Trim, Writer,
@@ -112,9 +112,15 @@ pub fn pipe(data: &[u8], notes: &mut Vec<u64>) {
     assert_same(&trimmed, trim(data, rules, policy, many).as_ref());
 
     let mut scan = Scan::new(rules, Seed(1, 2), vec![0, 100, 1000]);
+    scan.details = Some(Details::default());
     let end = pass(data, many, Passes { decide: &mut scan, emit: None });
     assert_eq!(end, Some((trimmed.stats.clone(), trimmed.damage.clone())), "the scan's counts");
     scan.finish();
+    let mut alone = Scan::new(rules, Seed(1, 2), Vec::new());
+    alone.details = Some(Details::default());
+    pass(data, one, Passes { decide: &mut alone, emit: None });
+    alone.finish();
+    assert_eq!(details(&scan), details(&alone), "threads and chunks change the details");
     let flows: Vec<String> = scan.tracker.into_table().iter().map(|f| format!("{f:?}")).collect();
     assert_eq!(flows, trimmed.flows, "the scan's flows");
 
@@ -125,6 +131,20 @@ pub fn pipe(data: &[u8], notes: &mut Vec<u64>) {
     let damage = trimmed.damage.map(|d| d.kind);
     let counts = (t.flows.min(9), t.packets_cut.min(9), t.packets_shortened.min(3), trimmed.whole.0.min(3));
     notes.push(note(&(damage, counts, trimmed.stats.anomalies.map(|n| n.min(1)))));
+}
+
+/// All that is asked of the details of each flow.
+fn details(scan: &Scan) -> Vec<String> {
+    let Some(all) = &scan.details else { return Vec::new() };
+    let table = scan.tracker.table();
+    let one = |n: u32| {
+        let flow = table.flow(n);
+        let Some(d) = all.of(n, flow) else { panic!("flow {n} has no details") };
+        let end = |e| (d.retransmitted(e), d.out_of_order(e), d.missed(e), d.ttl(e), d.mss(e), d.mac(e));
+        let rtt = (d.rtt(flow), d.rtt_client(flow), d.rtt_server(flow));
+        format!("{rtt:?} {} {} {:?} {:?}", d.conn_state(flow), d.history(), end(0), end(1))
+    };
+    (0..table.len()).map(one).collect()
 }
 
 fn assert_same(one: &Trimmed, many: Option<&Trimmed>) {

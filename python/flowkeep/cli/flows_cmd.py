@@ -8,7 +8,7 @@ from typing import IO, Any
 import click
 
 from ..errors import UsageError
-from ..flow import Flows
+from ..flow import DETAILS, Flows
 from ..ops.export import FORMATS, Writer, check_target, encoded, export
 from ..ops.flows import list_flows
 from ..paths import find
@@ -47,6 +47,11 @@ _TABLE_ROWS = 30
     help=f"At most N flows, 0: all  [default: {_TABLE_ROWS} in a table, else all]",
 )
 @click.option(
+    "--details",
+    is_flag=True,
+    help="Also round trips, retransmissions, TTL, MSS, MAC addresses, and Zeek's state and history.",
+)
+@click.option(
     "--community-seed",
     type=click.IntRange(0, 65535),
     default=0,
@@ -57,7 +62,7 @@ _TABLE_ROWS = 30
 @reading
 def flows(
     paths: tuple[str, ...], form: str, output: str, sort: str | None, ascending: bool, limit: int | None,
-    community_seed: int, **given: Any,
+    details: bool, community_seed: int, **given: Any,
 ) -> int:  # fmt: skip
     """List the flows of captures.
 
@@ -78,7 +83,11 @@ def flows(
     found = find(paths)
     check_target(output, found.captures)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
-        table = list_flows(found, read_options(given), community_seed=community_seed, progress=bar.update)
+        # Zeek's table has fields that only the details fill.
+        details = details or form == "zeek" or sort in DETAILS or wanted.mentions(DETAILS)
+        table = list_flows(
+            found, read_options(given), details=details, community_seed=community_seed, progress=bar.update
+        )
     if wanted:
         choice = wanted.choose(table)
         table = table.take(choice.ids)

@@ -7,18 +7,21 @@ import stat
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..errors import OutputError, UsageError
 from ..flow import Flows
 from ..paths import Capture, ledger_path
+from ..rows import Rows
 from ..sink.atomic import Part
 from ..sink.stream import naming, standard_output
 from ..text import safe
 
 FORMATS = ("csv", "json", "ndjson", "parquet", "arrow", "zeek", "eve")
+ROW_FORMATS = ("csv", "json", "ndjson", "parquet")
+"""Formats for tables of any columns."""
 
-Writer = Callable[[Flows, IO[bytes]], None]
+Writer = Callable[[Any, IO[bytes]], None]
 
 _ASCII = str.maketrans({"─": "-", "━": "-", "█": "#", "▏": "|", "…": "~"})
 
@@ -42,11 +45,11 @@ def check_target(output: str | Path, captures: Iterable[Capture]) -> None:
         )
 
 
-def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None) -> None:
-    """Write flows in one of :data:`FORMATS` to a file; ``-`` is standard output.
+def export(flows: Rows, form: str, output: str, *, writer: Writer | None = None) -> None:
+    """Write flows in one of :data:`FORMATS` to a file, other rows in one of :data:`ROW_FORMATS`.
 
-    ``writer`` writes a form of the caller's own. Raises UsageError before anything is written,
-    OutputError when the file cannot be; what was there before is then untouched.
+    ``-`` is standard output. ``writer`` writes a form of the caller's own. Raises UsageError before anything
+    is written, OutputError when the file cannot be; what was there before is then untouched.
     """
     if writer is None and form != "arrow":
         from ..sink.tables import WRITERS
@@ -55,7 +58,7 @@ def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None
     if output == "-":
         with standard_output() as out:
             if writer is None:
-                flows.write_arrow(output)
+                _arrow(flows, output)
             else:
                 writer(flows, out)
         return
@@ -63,7 +66,7 @@ def export(flows: Flows, form: str, output: str, *, writer: Writer | None = None
 
     def write(place: Path) -> None:
         if writer is None:
-            flows.write_arrow(os.fspath(place))
+            _arrow(flows, os.fspath(place))
             return
         with place.open("wb") as out:
             writer(flows, out)
@@ -103,6 +106,11 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
             write(part.part)
             part.sync()
             part.commit()
+
+
+def _arrow(flows: Rows, path: str) -> None:
+    assert isinstance(flows, Flows), "only the native core writes Arrow files"
+    flows.write_arrow(path)
 
 
 def _refuse_own(path: Path, captures: Iterable[Path]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import _native
 from ..errors import OutputError, UsageError
-from ..flow import Flows, ReadOptions
+from ..flow import DETAILS, Flows, ReadOptions
 from ..paths import STANDARD, Capture, Found
 from ..select.query import Choice, FlowQuery
 from ..sink.atomic import Part, sync_folder
@@ -109,7 +109,11 @@ def extract(
     if not plan.split:
         check_target(plan.output, captures)
     meter = Meter(found.bytes if everything or found.bytes < 0 else 2 * found.bytes, progress)
-    flows = None if everything else list_flows(found, options, progress=meter.file(found.bytes))
+    flows = (
+        None
+        if everything
+        else list_flows(found, options, details=query.mentions(DETAILS), progress=meter.file(found.bytes))
+    )
     choice = Choice([]) if flows is None else query.choose(flows)
     ids = choice.ids
     report = ExtractReport(

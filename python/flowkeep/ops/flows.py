@@ -15,11 +15,14 @@ def list_flows(
     found: Found,
     options: ReadOptions | None = None,
     *,
+    details: bool = False,
     community_seed: int = 0,
     progress: Progress | None = None,
 ) -> Flows:
-    """The flows of a data set. Raises OSError and FlowkeepError for a file that cannot be read."""
-    scanner = _native.Scanner(**(options or ReadOptions()).native())
+    """The flows of a data set, with ``details`` also those of ``flow.DETAILS``.
+
+    Raises OSError and FlowkeepError for a file that cannot be read."""
+    scanner = _native.Scanner(**(options or ReadOptions()).native(), details=details)
     meter = Meter(found.bytes, progress)
     files = []
     for capture in found.captures:

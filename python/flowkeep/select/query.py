@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -97,6 +98,11 @@ class FlowQuery:
         times = self.since_ns is not None or self.until_ns is not None
         texts = self.where is not None or self.flow_filter is not None
         return texts or bool(self.flows or self.networks or self.lists) or times
+
+    def mentions(self, columns: Sequence[str]) -> bool:
+        """Whether the condition speaks of one of these columns."""
+        words = set(re.findall(r"\w+", self.where or ""))
+        return not words.isdisjoint(columns)
 
     def _ids(self) -> tuple[list[int], list[str]]:
         numbers, communities = [], []

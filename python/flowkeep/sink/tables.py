@@ -9,20 +9,23 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from ..flow import Flows
+from ..rows import Rows
 from ..units import time
 from .stream import Watched
 
-Writer = Callable[[Flows, IO[bytes]], None]
+Writer = Callable[[Any, IO[bytes]], None]
 _BATCH = 20_000
 
 
-def _rows(flows: Flows) -> Iterator[dict[str, Any]]:
+def _rows(flows: Rows) -> Iterator[dict[str, Any]]:
     for start in range(0, len(flows), _BATCH):
         yield from flows.slice(start, _BATCH).to_dicts()
 
 
-def write_csv(flows: Flows, out: IO[bytes]) -> None:
-    """Comma-separated (RFC 4180), times and durations in nanoseconds, nothing for what is not there."""
+def write_csv(flows: Rows, out: IO[bytes]) -> None:
+    """Comma-separated (RFC 4180), times and durations in nanoseconds, nothing for what is not there,
+    the values of a list with spaces between.
+    """
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")
     writer = csv.DictWriter(text, flows.columns, lineterminator="\r\n")
     writer.writeheader()
@@ -32,16 +35,18 @@ def write_csv(flows: Flows, out: IO[bytes]) -> None:
 
 
 def _flag(value: object) -> object:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def write_ndjson(flows: Flows, out: IO[bytes]) -> None:
+def write_ndjson(flows: Rows, out: IO[bytes]) -> None:
     """One JSON object a line."""
     for row in _rows(flows):
         out.write(json.dumps(row).encode() + b"\n")
 
 
-def write_json(flows: Flows, out: IO[bytes]) -> None:
+def write_json(flows: Rows, out: IO[bytes]) -> None:
     """One JSON array of objects."""
     before = b"["
     for row in _rows(flows):
@@ -50,7 +55,7 @@ def write_json(flows: Flows, out: IO[bytes]) -> None:
     out.write(b"\n]\n" if len(flows) else b"[]\n")
 
 
-def write_parquet(flows: Flows, out: IO[bytes]) -> None:
+def write_parquet(flows: Rows, out: IO[bytes]) -> None:
     """Parquet, zstd-compressed."""
     watched = Watched(out)
     try:
@@ -70,8 +75,9 @@ _ZEEK = [
     ("ts", "time"), ("uid", "string"), ("id.orig_h", "addr"), ("id.orig_p", "port"),
     ("id.resp_h", "addr"), ("id.resp_p", "port"), ("proto", "enum"), ("service", "string"),
     ("duration", "interval"), ("orig_bytes", "count"), ("resp_bytes", "count"),
-    ("conn_state", "string"), ("missed_bytes", "count"), ("orig_pkts", "count"), ("orig_ip_bytes", "count"),
-    ("resp_pkts", "count"), ("resp_ip_bytes", "count"), ("vlan", "int"), ("community_id", "string"),
+    ("conn_state", "string"), ("missed_bytes", "count"), ("history", "string"), ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"), ("resp_pkts", "count"), ("resp_ip_bytes", "count"), ("vlan", "int"),
+    ("community_id", "string"),
 ]  # fmt: skip
 
 
@@ -89,17 +95,23 @@ def _zeek_row(row: dict[str, Any]) -> str:
         else "unknown_transport"
     )
     vlan = (row["vlan"] or "-").partition(".")[0]
+    missed = [n for end in ("client", "server") if (n := row.get(f"{end}_missed_bytes")) is not None]
     fields = (
         _seconds(row["first_ts"]), f"F{row['flow_id']}", row["client_ip"], row["client_port"],
         row["server_ip"], row["server_port"], proto, "-", _seconds(row["duration"]),
-        row["client_payload_bytes"], row["server_payload_bytes"], _ZEEK_STATE.get(row["state"], "OTH"),
-        "-", row["client_packets"], "-", row["server_packets"], "-", vlan, row["community_id"] or "-",
+        row["client_payload_bytes"], row["server_payload_bytes"],
+        row.get("conn_state") or _ZEEK_STATE.get(row["state"], "OTH"),
+        sum(missed) if missed else "-", row.get("history") or "-", row["client_packets"], "-",
+        row["server_packets"], "-", vlan, row["community_id"] or "-",
     )  # fmt: skip
     return "\t".join(map(str, fields)) + "\n"
 
 
 def write_zeek(flows: Flows, out: IO[bytes]) -> None:
-    """Zeek's conn.log; fields that flowkeep does not know are unset (``-``)."""
+    """Zeek's conn.log; fields that flowkeep does not know are unset (``-``).
+
+    Of flows without details ``conn_state`` is the nearest to flowkeep's own state.
+    """
     head = [
         "#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn",
         "#fields\t" + "\t".join(name for name, _ in _ZEEK), "#types\t" + "\t".join(kind for _, kind in _ZEEK),

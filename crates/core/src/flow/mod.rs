@@ -15,6 +15,7 @@
 
 pub mod client;
 pub mod community;
+pub mod detail;
 pub mod fragments;
 mod merge;
 mod session;
@@ -27,6 +28,7 @@ mod law_tests;
 #[cfg(test)]
 mod session_tests;
 
+pub use detail::{Detail, Details};
 pub use session::{flag, seen, Boundary, Flow, Packet, Rules, Side};
 pub use table::{Block, Left, Table, NONE};
 pub use tracker::{Observer, Silent, Tracker};

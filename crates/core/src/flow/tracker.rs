@@ -14,6 +14,32 @@ pub trait Observer {
     fn waits(&mut self, p: &Packet<'_>);
     /// The packet belongs to no flow, or its flow found no place in the table.
     fn aside(&mut self, p: &Packet<'_>, late: bool);
+    /// The next packet stands in a frame of this link type.
+    #[inline]
+    fn frame(&mut self, _: u16) {}
+}
+
+/// Two observers that see the same.
+impl<A: Observer, B: Observer> Observer for (&mut A, &mut B) {
+    fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
+        self.0.counted(n, flow, p, late);
+        self.1.counted(n, flow, p, late);
+    }
+
+    fn waits(&mut self, p: &Packet<'_>) {
+        self.0.waits(p);
+        self.1.waits(p);
+    }
+
+    fn aside(&mut self, p: &Packet<'_>, late: bool) {
+        self.0.aside(p, late);
+        self.1.aside(p, late);
+    }
+
+    fn frame(&mut self, link: u16) {
+        self.0.frame(link);
+        self.1.frame(link);
+    }
 }
 
 /// An observer that looks away.

@@ -3,7 +3,7 @@
 use super::chunk::Chunk;
 use super::run::Decide;
 use crate::cut::{Cutter, Policy, TrimPcap, WhatIf};
-use crate::flow::{Left, Observer, Packet, Rules, Tracker};
+use crate::flow::{Details, Left, Observer, Packet, Rules, Silent, Tracker};
 use crate::packet::Seed;
 
 /// Packets whose table slots are read ahead together.
@@ -27,6 +27,7 @@ pub fn feed(tracker: &mut Tracker, chunk: &mut Chunk, observer: &mut impl Observ
                 data: chunk.packet(record),
             };
             let frag = frags.next_if(|(at, _)| *at as usize == i).map(|(_, key)| key);
+            observer.frame(record.link);
             tracker.feed(packet, chunk.hashes[i], frag, observer);
         }
     }
@@ -39,27 +40,33 @@ pub struct Scan {
     pub tracker: Tracker,
     /// The cutoffs.
     pub what_if: WhatIf,
+    /// Details of the flows, if they are asked for.
+    pub details: Option<Details>,
 }
 
 impl Scan {
     /// Nothing read yet.
     pub fn new(rules: Rules, seed: Seed, cutoffs: Vec<u64>) -> Self {
-        Self { tracker: Tracker::new(rules, Left::Start, seed), what_if: WhatIf::new(cutoffs) }
+        Self { tracker: Tracker::new(rules, Left::Start, seed), what_if: WhatIf::new(cutoffs), details: None }
     }
 
     /// No more files come.
     pub fn finish(&mut self) {
-        self.tracker.finish(&mut self.what_if);
+        match &mut self.details {
+            Some(details) => self.tracker.finish(&mut (details, &mut self.what_if)),
+            None => self.tracker.finish(&mut self.what_if),
+        }
     }
 }
 
 impl Decide for Scan {
     fn decide(&mut self, chunk: &mut Chunk) {
         chunk.first = self.tracker.packets();
-        if self.what_if.is_empty() {
-            feed(&mut self.tracker, chunk, &mut crate::flow::Silent);
-        } else {
-            feed(&mut self.tracker, chunk, &mut self.what_if);
+        match (&mut self.details, self.what_if.is_empty()) {
+            (None, true) => feed(&mut self.tracker, chunk, &mut Silent),
+            (None, false) => feed(&mut self.tracker, chunk, &mut self.what_if),
+            (Some(details), true) => feed(&mut self.tracker, chunk, details),
+            (Some(details), false) => feed(&mut self.tracker, chunk, &mut (details, &mut self.what_if)),
         }
     }
 }

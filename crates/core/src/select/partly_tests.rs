@@ -78,8 +78,7 @@ fn flow(key: Key, vlan: [u16; 2]) -> Flow {
     let mut tracker = Tracker::new(Rules::default(), Left::Start, seed);
     let p = Packet { facts: &facts, ts: 0, caplen: 60, wirelen: 60, pos: 0, data: &[] };
     tracker.feed(p, key.hash(seed), None, &mut Silent);
-    let flow = *tracker.table().iter().next().unwrap();
-    flow
+    *tracker.table().flow(0)
 }
 
 fn web(version: u8) -> Key {

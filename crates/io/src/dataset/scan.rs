@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flowkeep_core::cut::ledger::adopt_all;
 use flowkeep_core::cut::Left;
-use flowkeep_core::flow::{Rules, Table};
+use flowkeep_core::flow::{Details, Rules, Table};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
 
 use super::report::{FileReport, LedgerUse};
@@ -29,6 +29,13 @@ impl Scan {
     pub fn new(settings: Settings, flows: bool, cutoffs: Vec<u64>) -> Self {
         let state = pipe::Scan::new(settings.rules, settings.seed, cutoffs);
         Self { settings, state, flows }
+    }
+
+    /// Keeps details of the flows, too.
+    #[must_use]
+    pub fn with_details(mut self) -> Self {
+        self.state.details = Some(Details::default());
+        self
     }
 
     /// Reads one capture; `-` is standard input.
@@ -88,9 +95,10 @@ impl Scan {
     /// The flows of all that was read. The scan is over then: it begins anew.
     pub fn take_flows(&mut self, community_seed: u16) -> Flows {
         self.state.finish();
-        let fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
+        let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
+        fresh.details = self.state.details.as_ref().map(|_| Details::default());
         let state = std::mem::replace(&mut self.state, fresh);
-        Flows::new(state.tracker.into_table(), community_seed)
+        Flows::new(state.tracker.into_table(), state.details, community_seed)
     }
 
     fn rules(&self) -> &Rules {

@@ -10,10 +10,11 @@ use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::community::{community_id, LEN};
-use flowkeep_core::flow::{state, Flow, Table};
+use flowkeep_core::flow::{state, Details, Flow, Table};
 use flowkeep_core::select::{FlowFilter, FlowVerdict};
 
 use super::column::Text;
+use super::details::{self, Row};
 use super::text;
 
 /// Rows in a record batch.
@@ -68,6 +69,7 @@ fn counter(flow: &Flow, client: usize, which: usize) -> u64 {
 #[derive(Clone)]
 pub struct Flows {
     table: Arc<Table>,
+    details: Option<Arc<Details>>,
     /// `flow_id` → number in the table; `None` where they are the same.
     ids: Option<Arc<Vec<u32>>>,
     /// The rows shown, as `flow_id`s; `None`: all.
@@ -86,26 +88,51 @@ pub enum Order {
     Payload,
     /// Number of a column.
     Column(usize),
-}
-
-impl Order {
-    /// The order by a column's name, or by `bytes`, `packets`, `payload_bytes`.
-    pub fn by_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "bytes" => Self::Bytes,
-            "packets" => Self::Packets,
-            "payload_bytes" => Self::Payload,
-            _ => Self::Column(SCHEMA.index_of(name).ok()?),
-        })
-    }
+    /// Number of a detail column.
+    Detail(usize),
 }
 
 impl Flows {
     /// All flows of a table, numbered in order of their first packets; `seed` is that of the Community ID.
-    pub fn new(table: Table, seed: u16) -> Self {
+    ///
+    /// With `details` there are columns for them.
+    pub fn new(table: Table, details: Option<Details>, seed: u16) -> Self {
         let order = table.order();
         let plain = order.iter().enumerate().all(|(i, &n)| i as u32 == n);
-        Self { table: Arc::new(table), ids: (!plain).then(|| Arc::new(order)), rows: None, seed }
+        let details = details.map(Arc::new);
+        Self { table: Arc::new(table), details, ids: (!plain).then(|| Arc::new(order)), rows: None, seed }
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        if self.details.is_some() {
+            &details::SCHEMA
+        } else {
+            &SCHEMA
+        }
+    }
+
+    /// The order by a column's name, or by `bytes`, `packets`, `payload_bytes`.
+    pub fn order(&self, name: &str) -> Option<Order> {
+        Some(match name {
+            "bytes" => Order::Bytes,
+            "packets" => Order::Packets,
+            "payload_bytes" => Order::Payload,
+            _ => {
+                let column = self.schema().index_of(name).ok()?;
+                let own = SCHEMA.fields().len();
+                if column < own {
+                    Order::Column(column)
+                } else {
+                    Order::Detail(column - own)
+                }
+            }
+        })
+    }
+
+    /// A row with its details, where there are any.
+    pub fn detail(&self, row: usize) -> Option<Row<'_>> {
+        self.details.as_ref().map(|_| self.detail_of(self.id(row)))
     }
 
     /// The flows that the rows are of.
@@ -210,8 +237,18 @@ impl Flows {
         self.rows.as_ref().map_or(row as u32, |rows| rows[row])
     }
 
+    fn number(&self, id: u32) -> u32 {
+        self.ids.as_ref().map_or(id, |ids| ids[id as usize])
+    }
+
     fn flow(&self, id: u32) -> &Flow {
-        self.table.flow(self.ids.as_ref().map_or(id, |ids| ids[id as usize]))
+        self.table.flow(self.number(id))
+    }
+
+    fn detail_of(&self, id: u32) -> Row<'_> {
+        let flow = self.flow(id);
+        let detail = self.details.as_ref().and_then(|details| details.of(self.number(id), flow));
+        Row { flow, detail, client: client(flow).0 }
     }
 
     fn compare(&self, order: Order, a: u32, b: u32) -> std::cmp::Ordering {
@@ -223,6 +260,7 @@ impl Flows {
             Order::Bytes => x.bytes().cmp(&y.bytes()),
             Order::Packets => x.packets().cmp(&y.packets()),
             Order::Payload => x.payload().cmp(&y.payload()),
+            Order::Detail(c) => details::compare(&self.detail_of(a), &self.detail_of(b), c),
             Order::Column(c) => match c {
                 0 => a.cmp(&b),
                 1 => text::protocol(x.key.proto).cmp(text::protocol(y.key.proto)),
@@ -324,12 +362,16 @@ impl Flows {
         columns.push(vlan.finish()?);
         columns.push(tunnel.finish()?);
         columns.push(community.finish()?);
-        RecordBatch::try_new(SCHEMA.clone(), columns)
+        if self.details.is_some() {
+            let rows: Vec<Row<'_>> = ids.iter().map(|&id| self.detail_of(id)).collect();
+            columns.extend(details::columns(&rows)?);
+        }
+        RecordBatch::try_new(self.schema().clone(), columns)
     }
 
     /// Writes the rows as an Arrow IPC file.
     pub fn write_arrow<W: Write>(&self, out: W) -> Result<W, ArrowError> {
-        let mut writer = FileWriter::try_new(out, &SCHEMA)?;
+        let mut writer = FileWriter::try_new(out, self.schema())?;
         self.encode(|batch| writer.write(&batch))?;
         writer.finish()?;
         writer.into_inner()

@@ -1,6 +1,7 @@
 //! Flows as Arrow tables: the flow table that users see, and the ledger.
 
 pub mod column;
+pub mod details;
 pub mod flows;
 pub mod ledger;
 pub mod text;

@@ -1,0 +1,33 @@
+"""``flowkeep services``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..ops.services import list_services
+from ..paths import find
+from . import rows
+from .options import paths, read_options, reading
+from .progress import ProgressBar
+
+
+@click.command()
+@paths
+@rows.written
+@reading
+def services(paths: tuple[str, ...], **given: Any) -> int:
+    """List who talks to which service, how much and how regularly: beacons come first.
+
+    \b
+    flowkeep services captures/
+    flowkeep services big.pcap --sort server_bytes --limit 10
+    """
+    found = find(paths)
+    rows.check(given["form"], given["output"], found)
+    with ProgressBar("reading", quiet=given["quiet"]) as bar:
+        table = list_services(found, read_options(given), progress=bar.update)
+    from .tables import service_table
+
+    return rows.write(table, found, service_table, given)
