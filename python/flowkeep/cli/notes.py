@@ -32,11 +32,16 @@ def filtered(files: Sequence[_native.FileScan]) -> None:
 _LINES = 8
 
 
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
 def listed(lists: Sequence[Wanted], unmatched: Mapping[str, Sequence[int]]) -> None:
     """Say what was found in lists of flows, and what of it in the captures."""
     for wanted in lists:
         vain = unmatched.get(wanted.source, ())
-        text = f"{wanted.source}: {len(wanted.lines):,} different flows named in {wanted.read:,} lines"
+        named = _count(len(wanted.lines), "different flow")
+        text = f"{wanted.source}: {named} named in {_count(wanted.read, 'line')}"
         if wanted.skipped:
             text += f" ({wanted.skipped:,} lines skipped: too long, or no text)"
         if vain:
