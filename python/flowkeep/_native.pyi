@@ -198,8 +198,8 @@ class Trimmer:
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
     ) -> Self: ...
-    def measure(self, path: str, *, progress: _Progress | None = None) -> None:
-        """With ``tail``: read every file of the data set first, in order."""
+    def measure(self, path: str, *, ledger_in: str | None = None, progress: _Progress | None = None) -> None:
+        """With ``tail``: read every file of the data set first, in order, each with its ledger."""
     def file(
         self,
         path: str,

@@ -63,8 +63,10 @@ def ledger(data: bytes) -> pa.Table:
 
 
 def rows(data: bytes) -> list[dict[str, object]]:
-    """The rows of a ledger."""
-    found: list[dict[str, object]] = ledger(data).to_pylist()
+    """The rows of a ledger, without what they say of the file before its last trimming."""
+    table = ledger(data)
+    kept = [name for name in table.column_names if not name.startswith("input_")]
+    found: list[dict[str, object]] = table.select(kept).to_pylist()
     return found
 
 

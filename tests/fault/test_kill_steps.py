@@ -160,12 +160,10 @@ def test_a_later_capture_is_cut_as_if_those_before_it_had_not_been_trimmed(
     [
         (),
         ("--rest", "headers"),
-        pytest.param(
-            ("--tail", "5kB"), marks=pytest.mark.xfail(strict=True, reason="keeps more than one run")
-        ),
-        pytest.param(
-            ("--rest", "sample:5"), marks=pytest.mark.xfail(strict=True, reason="samples what was sampled")
-        ),
+        ("--tail", "5kB"),
+        ("--tail", "5kB", "--per-direction", "--count", "wire"),
+        ("--rest", "sample:5"),
+        ("--control", "drop", "--count", "payload"),
     ],
     ids=" ".join,
 )

@@ -66,6 +66,8 @@ pub enum NotACapture {
         /// Bytes that are there.
         found: usize,
     },
+    /// It is broken before anything whole.
+    Broken(Damage),
     /// The format is known, the version or header is not one that can be read.
     Unsupported(String),
 }
@@ -83,6 +85,9 @@ impl fmt::Display for NotACapture {
             }
             Self::ShortHeader { needed, found } => {
                 write!(f, "the file header is cut short: {needed} bytes are needed, {found} are there")
+            }
+            Self::Broken(damage) => {
+                write!(f, "broken at byte {}, before anything whole: {}", damage.offset, damage.detail)
             }
             Self::Unsupported(why) => f.write_str(why),
         }

@@ -78,10 +78,16 @@ impl Trimmer {
         }))
     }
 
-    #[pyo3(signature = (path, *, progress=None))]
-    fn measure(&mut self, py: Python<'_>, path: PathBuf, progress: Option<Py<PyAny>>) -> PyResult<()> {
+    #[pyo3(signature = (path, *, ledger_in=None, progress=None))]
+    fn measure(
+        &mut self,
+        py: Python<'_>,
+        path: PathBuf,
+        ledger_in: Option<PathBuf>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
         let trim = &mut self.0;
-        watch::run(py, &path, progress.as_ref(), |control| trim.measure(&path, control))
+        watch::run(py, &path, progress.as_ref(), |control| trim.measure(&path, ledger_in.as_deref(), control))
     }
 
     #[pyo3(signature = (

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from .. import _native
 from ..cut import CutPolicy
-from ..errors import BusyError, DamagedError, OutputError, UsageError
+from ..errors import BusyError, DamagedError, NotACaptureError, OutputError, UsageError
 from ..flow import ReadOptions
 from ..paths import STANDARD, Capture, Found, ledger_path
 from ..sink.atomic import Part, being_written
@@ -282,7 +282,12 @@ def trim(
         for capture in found.captures:
             if not capture.regular:
                 raise UsageError(f"{safe(capture.path)} is a pipe: --tail reads everything twice")
-            run.trimmer.measure(os.fspath(capture.path), progress=meter.file(capture.size))
+            beside = capture.ledger
+            run.trimmer.measure(
+                os.fspath(capture.path),
+                ledger_in=None if beside is None else os.fspath(beside),
+                progress=meter.file(capture.size),
+            )
     report = TrimReport(policy, skipped=list(found.skipped), dry_run=plan.dry_run, filter=options.filter)
     several = len(found.captures) > 1
     run.only = not several
@@ -290,7 +295,7 @@ def trim(
         last = i + 1 == len(found.captures)
         try:
             result = run.file(capture, target, last, meter.file(capture.size))
-        except (BusyError, DamagedError) as error:
+        except (BusyError, DamagedError, NotACaptureError) as error:
             if not several:
                 raise
             result = FileResult(capture.path, None, None, None, str(error))

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::policy::{Fate, Policy};
+use super::policy::{Behind, Fate, Policy};
 use super::shares::Shares;
-use crate::flow::{Flow, Observer, Packet, Table};
+use crate::flow::{Flow, Listed, Listing, Observer, Packet, Side, Table};
 
 /// What became of a file's packets. Packets in = kept + cut, bytes likewise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,10 @@ pub struct Cutter {
     telling: u64,
     tally: Tally,
     given: Option<Given>,
+    /// What is known of the packets behind a gap in the file.
+    behind: Behind,
+    /// By the ledger's rows of the file: what the running totals come to by what is left.
+    ends: Option<Vec<[Side; 2]>>,
     /// Fates of the packets fed since they were last taken, in order.
     pub fates: Vec<Fate>,
     /// Fates of packets that waited.
@@ -85,6 +89,8 @@ impl Cutter {
             telling: 0,
             tally: Tally::default(),
             given: None,
+            behind: Behind::default(),
+            ends: None,
             fates: Vec::new(),
             late: Vec::new(),
         }
@@ -102,12 +108,28 @@ impl Cutter {
         self.tally = Tally::default();
         self.fates.clear();
         self.late.clear();
+        (self.behind, self.ends) = (Behind::default(), None);
         if let Some(given) = &mut self.given {
             given.waiting.clear();
         }
         if let Some(shares) = &mut self.shares {
             shares.begin(start);
         }
+    }
+
+    /// The file begun is a trimmed one whose sessions these are, and this is known of what is left of them.
+    /// `ends` are the running counters of its rows at its end, if they have been measured.
+    pub fn list(&mut self, listing: &Listing, behind: Behind, ends: Option<Vec<[Side; 2]>>) {
+        self.behind = behind;
+        self.ends = ends.filter(|ends| ends.len() == listing.rows().len());
+        if let Some(shares) = &mut self.shares {
+            shares.list(listing.rows().len());
+        }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Keeps all packets before this position, because the file's format is told by them.
@@ -169,6 +191,15 @@ impl Cutter {
         }
     }
 
+    /// What the running totals of a listed session come to by what is left of it in this file, and by all
+    /// that follows in others.
+    fn end_of(&self, row: usize, at: &Listed, total: Option<[u64; 2]>) -> Option<[u64; 2]> {
+        let end = self.policy.totals_of(self.ends.as_ref()?.get(row)?);
+        let (total, here) = (total?, self.policy.totals_of(&at.end));
+        let all = |dir: usize| end[dir].saturating_add(total[dir].saturating_sub(here[dir]));
+        Some([all(0), all(1)])
+    }
+
     fn mark(&mut self, n: u32, cut: bool) {
         let n = n as usize;
         if n >= self.marks.len() {
@@ -211,7 +242,33 @@ impl Observer for Cutter {
         };
         self.mark(n, !matches!(fate, Fate::Keep));
         if let Some(shares) = &mut self.shares {
-            shares.note(n, flow, p, fate);
+            shares.note(n, flow, p, fate, self.policy.per_direction);
+        }
+        if self.given.is_none() {
+            self.settle(p, fate, late);
+        }
+    }
+
+    fn listed(&mut self, row: usize, at: &Listed, p: &Packet<'_>, late: bool) {
+        let apart = self.policy.per_direction;
+        let whole = |dir: usize| at.seen[dir] <= at.head[dir];
+        let exact = if apart { whole(usize::from(p.facts.dir & 1)) } else { whole(0) && whole(1) };
+        let fate = if let Some(given) = &mut self.given {
+            given.waiting.remove(&p.pos).unwrap_or_else(|| given.of(p.pos))
+        } else if p.pos < self.telling {
+            Fate::Keep
+        } else {
+            let total = self.totals.as_ref().and_then(|t| t.get(at.flow as usize)).copied();
+            if exact {
+                self.policy.fate(&at.running, p, total)
+            } else {
+                let end = self.end_of(row, at, total);
+                self.policy.fate_behind(&at.running, p, Behind { end, ..self.behind })
+            }
+        };
+        self.mark(at.flow, !matches!(fate, Fate::Keep));
+        if let Some(shares) = &mut self.shares {
+            shares.note_listed(row, p, fate, apart, exact);
         }
         if self.given.is_none() {
             self.settle(p, fate, late);

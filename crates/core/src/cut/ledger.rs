@@ -4,11 +4,18 @@
 //! summaries do: a row that *continues* adds to the session before it on its key, any other
 //! begins one.
 
-use std::collections::HashMap;
-
+use super::policy::{Policy, Rest, Unit};
 use super::shares::{Kept, Share, Shares};
-use crate::flow::{Flow, Tracker, NONE};
-use crate::packet::Key;
+use crate::flow::{Flow, Listed, Listing, Tracker, NONE};
+
+/// What a file holds of a flow, as far as it must be known to cut it further.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Packets that are there.
+    pub packets: u64,
+    /// Of each end: packets before the first one that is missing.
+    pub head: [u64; 2],
+}
 
 /// A flow's row in the ledger of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +29,10 @@ pub struct Row {
     pub kept: [Kept; 2],
     /// Of the packets left, those of which only headers are left.
     pub shortened: u64,
+    /// Of the packets left, those whose running totals are still known.
+    pub head: [u64; 2],
+    /// What the file held before this trimming.
+    pub was: Left,
 }
 
 impl Row {
@@ -32,7 +43,20 @@ impl Row {
         flow.first_ts = share.first_ts;
         flow.last_ts = share.last_ts;
         flow.older = NONE;
-        Self { flow, continues: share.continues, kept: share.kept, shortened: share.shortened }
+        let head = [flow.side[0].packets, flow.side[1].packets];
+        Self {
+            flow,
+            continues: share.continues,
+            kept: share.left.kept,
+            shortened: share.left.shortened,
+            head: share.left.head,
+            was: Left { packets: head[0] + head[1], head },
+        }
+    }
+
+    /// What is left in the file after this trimming.
+    pub fn left(&self) -> Left {
+        Left { packets: self.kept[0].packets.saturating_add(self.kept[1].packets), head: self.head }
     }
 }
 
@@ -41,47 +65,67 @@ pub fn rows(tracker: &Tracker, shares: &Shares) -> Vec<Row> {
     shares.all().iter().map(|share| Row::new(share, tracker.table().flow(share.flow))).collect()
 }
 
-/// The rows of a file that had been trimmed before, when it has been read and cut again.
-///
-/// The totals of `old` stay, for they are the true ones; only what is left is taken from the shares. The
-/// tracker is set right, too, as if the file had been read before it was ever trimmed.
-/// `start` is the position of the file's first packet.
-pub fn carry_over(tracker: &mut Tracker, shares: &Shares, old: Vec<Row>, start: u64) -> Vec<Row> {
-    let mut by_key: HashMap<Key, Vec<usize>> = HashMap::new();
-    for (i, share) in shares.all().iter().enumerate() {
-        by_key.entry(tracker.table().flow(share.flow).key).or_default().push(i);
+/// The rows of a file that had been trimmed before, when it has been read and cut again. Their totals stay, for
+/// they are the true ones. `was` says which state of the file was read.
+pub fn rows_again(shares: &Shares, mut rows: Vec<Row>, was: impl Fn(&Row) -> Left) -> Vec<Row> {
+    for (i, row) in rows.iter_mut().enumerate() {
+        let left = shares.listed().get(i).copied().unwrap_or_default();
+        row.was = was(row);
+        row.shortened = left.shortened + left.bare.min(row.shortened);
+        (row.kept, row.head) = (left.kept, left.head);
     }
-    let mut used = vec![false; shares.all().len()];
-    let mut rows = Vec::with_capacity(old.len());
-    for mut row in old {
-        let span = row.flow.first_ts..=row.flow.last_ts;
-        let same_key = by_key.get(&row.flow.key).map_or(&[][..], Vec::as_slice);
-        let found = same_key.iter().copied().find(|&i| !used[i] && span.contains(&shares.all()[i].first_ts));
-        if let Some(i) = found {
-            used[i] = true;
-            let share = &shares.all()[i];
-            share.restore(tracker.table_mut().flow_mut(share.flow), &row.flow, start);
-            (row.kept, row.shortened) = (share.kept, share.shortened);
-        } else {
-            adopt(tracker, &row, start);
-            (row.kept, row.shortened) = ([Kept::default(); 2], 0);
-        }
-        rows.push(row);
-    }
-    // Sessions that the packets left no longer tell apart as the whole ones did.
-    let lost = shares.all().iter().zip(&used).filter(|(_, used)| !**used);
-    rows.extend(lost.map(|(share, _)| Row::new(share, tracker.table().flow(share.flow))));
     rows
 }
 
-/// Adds the rows of a file to the flows, in place of its packets. `start` is the position of its first packet.
-pub fn adopt_all(tracker: &mut Tracker, rows: &[Row], start: u64) {
+/// Adds the rows of a file to the flows, in place of its packets, and lists them for whoever reads what is
+/// left of these. `left` says which state of the file that is.
+pub fn adopt(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left) -> Listing {
+    let start = tracker.packets();
+    let mut listing = Listing::new(start);
+    let table = tracker.table_mut();
     for row in rows {
-        adopt(tracker, row, start);
+        let flow = Flow { first: start.saturating_add(row.flow.first), ..row.flow };
+        let first = !listing.knows(&flow.key);
+        let (n, before) = table.adopt(flow, row.continues, first);
+        let left = left(row);
+        listing.push(Listed {
+            flow: n,
+            running: Flow { side: before, ..flow },
+            end: if n == NONE { before } else { table.flow(n).side },
+            head: left.head,
+            seen: [0; 2],
+            left: left.packets,
+            span: (row.flow.first_ts, row.flow.last_ts),
+        });
     }
+    listing
 }
 
-fn adopt(tracker: &mut Tracker, row: &Row, start: u64) {
-    let flow = Flow { first: start + row.flow.first, ..row.flow };
-    tracker.table_mut().adopt(flow, row.continues);
+/// By what the packets of a trimmed file were chosen, as far as a later trimming must know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The smallest cutoff so far and what it counts; `None` if they cannot be compared.
+    pub cutoff: Option<(u64, Unit)>,
+    /// Every packet of this number stayed; 0: none did.
+    pub sample: u64,
+}
+
+impl Chosen {
+    /// By this policy alone.
+    pub fn by(policy: &Policy) -> Self {
+        let sample = if let Rest::Sample(k) = policy.rest { k } else { 0 };
+        Self { cutoff: Some((policy.cutoff, policy.unit())), sample }
+    }
+
+    /// By `self`, and then by this policy.
+    #[must_use]
+    pub fn then(self, policy: &Policy) -> Self {
+        let cutoff = self.cutoff.filter(|(_, unit)| *unit == policy.unit());
+        Self { cutoff: cutoff.map(|(n, unit)| (n.min(policy.cutoff), unit)), ..Self::by(policy) }
+    }
+
+    /// Whether packets behind a gap lie behind this policy's cutoff, too.
+    pub fn behind(&self, policy: &Policy) -> bool {
+        self.cutoff.is_some_and(|(n, unit)| unit == policy.unit() && policy.cutoff <= n)
+    }
 }

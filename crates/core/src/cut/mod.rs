@@ -18,7 +18,7 @@ mod what_if;
 mod policy_tests;
 
 pub use cutter::{Cutter, Late, Tally};
-pub use policy::{Count, Fate, Policy, Rest};
-pub use shares::{Kept, Share, Shares};
+pub use policy::{Behind, Count, Fate, Policy, Rest, Unit};
+pub use shares::{Kept, Remains, Share, Shares};
 pub use trimpcap::TrimPcap;
 pub use what_if::{Left, WhatIf};

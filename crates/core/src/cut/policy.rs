@@ -27,6 +27,28 @@ pub enum Rest {
     Sample(u64),
 }
 
+/// What a cutoff is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Which bytes.
+    pub count: Count,
+    /// Of each direction apart.
+    pub per_direction: bool,
+}
+
+/// What is known of a packet behind a gap ([`Policy::fate_behind`]).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Behind {
+    /// The very same policy has left it there.
+    pub unchanged: bool,
+    /// It certainly lies behind the cutoff.
+    pub behind: bool,
+    /// It was left there by the same sampling.
+    pub sampled: bool,
+    /// What the running totals would come to by what is known, when that has been measured.
+    pub end: Option<[u64; 2]>,
+}
+
 /// The fate of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -83,7 +105,7 @@ impl Policy {
         if running <= self.cutoff {
             return Fate::Keep;
         }
-        if self.keep_control && p.facts.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0 {
+        if self.is_control(p) {
             return Fate::Keep;
         }
         if self.tail > 0 {
@@ -95,17 +117,58 @@ impl Policy {
                 }
             }
         }
+        self.fate_of_rest(flow, p)
+    }
+
+    /// What the two directions of a flow come to, in the unit that is counted.
+    pub fn totals(&self, flow: &Flow) -> [u64; 2] {
+        self.totals_of(&flow.side)
+    }
+
+    /// The same of two sides.
+    pub fn totals_of(&self, sides: &[Side; 2]) -> [u64; 2] {
+        [self.counted(&sides[0]), self.counted(&sides[1])]
+    }
+
+    /// What a cutoff of this policy counts.
+    pub fn unit(&self) -> Unit {
+        Unit { count: self.count, per_direction: self.per_direction }
+    }
+
+    /// The fate of a packet of a trimmed file that stands behind a gap: only a part of what came before is
+    /// known of its running total. Where it is not certain that it has to go, it stays. `running` is what is known.
+    pub fn fate_behind(&self, running: &Flow, p: &Packet<'_>, known: Behind) -> Fate {
+        let dir = usize::from(p.facts.dir & 1);
+        let total = self.running(running, dir);
+        if known.unchanged || (!known.behind && total <= self.cutoff) || self.is_control(p) {
+            return Fate::Keep;
+        }
+        if self.tail > 0 {
+            let Some(end) = known.end else { return Fate::Keep };
+            let end = if self.per_direction { end[dir] } else { end[0].saturating_add(end[1]) };
+            if end.saturating_sub(total - self.own(p)) <= self.tail {
+                return Fate::Keep;
+            }
+        }
+        match self.rest {
+            Rest::Sample(_) if known.sampled => Fate::Keep,
+            _ => self.fate_of_rest(running, p),
+        }
+    }
+
+    #[inline]
+    fn is_control(&self, p: &Packet<'_>) -> bool {
+        self.keep_control && p.facts.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0
+    }
+
+    #[inline]
+    fn fate_of_rest(&self, flow: &Flow, p: &Packet<'_>) -> Fate {
         match self.rest {
             Rest::Headers if p.facts.header_len < p.caplen => Fate::Shorten,
             Rest::Headers => Fate::Keep,
             Rest::Sample(k) if k > 0 && flow.packets().is_multiple_of(k) => Fate::Keep,
             Rest::Cut | Rest::Sample(_) => Fate::Cut,
         }
-    }
-
-    /// What the two directions of a flow come to, in the unit that is counted.
-    pub fn totals(&self, flow: &Flow) -> [u64; 2] {
-        [self.counted(&flow.side[0]), self.counted(&flow.side[1])]
     }
 
     #[inline]

@@ -13,6 +13,48 @@ pub struct Kept {
     pub bytes: u64,
 }
 
+/// What is left of a flow in one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// What was kept of it.
+    pub kept: [Kept; 2],
+    /// Packets of which only the headers were kept.
+    pub shortened: u64,
+    /// Of each end: packets kept before the first one that was not, or not whole.
+    pub head: [u64; 2],
+    lost: [bool; 2],
+    /// Packets kept behind a gap that hold nothing but headers: an earlier trimming may have shortened them.
+    pub bare: u64,
+}
+
+impl Remains {
+    /// Notes a packet and its fate. `apart`: each direction is cut for itself. `exact`: all before it was there.
+    fn note(&mut self, p: &Packet<'_>, fate: Fate, apart: bool, exact: bool) {
+        let dir = usize::from(p.facts.dir & 1);
+        let kept = &mut self.kept[dir];
+        match fate {
+            Fate::Keep | Fate::Wait => {
+                kept.packets += 1;
+                kept.bytes += u64::from(p.caplen);
+                self.head[dir] += u64::from(exact && !self.lost[dir]);
+                let bare = p.caplen < p.wirelen && p.caplen <= p.facts.header_len;
+                self.bare += u64::from(!exact && bare);
+                return;
+            }
+            Fate::Shorten => {
+                kept.packets += 1;
+                kept.bytes += u64::from(p.facts.header_len);
+                self.shortened += 1;
+            }
+            Fate::Cut => {}
+        }
+        self.lost[dir] = true;
+        if !apart {
+            self.lost = [true; 2];
+        }
+    }
+}
+
 /// A flow's share in one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -28,37 +70,11 @@ pub struct Share {
     pub last_ts: i64,
     /// The flow's counters when the file began.
     pub before: [Side; 2],
-    /// What was kept of it.
-    pub kept: [Kept; 2],
-    /// Packets of which only the headers were kept.
-    pub shortened: u64,
+    /// What is left of it.
+    pub left: Remains,
 }
 
 impl Share {
-    /// Puts the true counters of a trimmed file in the place of those of the packets that are left,
-    /// as `whole` gives them, and the session's state as it was at the end of the whole file.
-    pub(crate) fn restore(&self, flow: &mut Flow, whole: &Flow, start: u64) {
-        let left = self.original(flow);
-        let mut sides = whole.side;
-        for ((side, left), now) in sides.iter_mut().zip(left).zip(flow.side) {
-            side.packets = side.packets.saturating_add(now.packets - left.packets);
-            side.bytes = side.bytes.saturating_add(now.bytes - left.bytes);
-            side.wire = side.wire.saturating_add(now.wire - left.wire);
-            side.payload = side.payload.saturating_add(now.payload - left.payload);
-        }
-        let (first, head_ts) =
-            if self.continues { (flow.first, flow.head_ts) } else { (start + whole.first, whole.head_ts) };
-        *flow = Flow {
-            side: sides,
-            first,
-            head_ts,
-            first_ts: flow.first_ts.min(whole.first_ts),
-            last_ts: flow.last_ts.max(whole.last_ts),
-            older: flow.older,
-            ..*whole
-        };
-    }
-
     /// What the file holds of the flow: its counters now less those at the beginning.
     pub fn original(&self, flow: &Flow) -> [Side; 2] {
         let mut sides = flow.side;
@@ -78,6 +94,8 @@ pub struct Shares {
     /// Per flow number: place in `all`. Stale where that share is of another flow.
     place: Vec<u32>,
     all: Vec<Share>,
+    /// What is left of the sessions that a ledger lists.
+    listed: Vec<Remains>,
     start: u64,
 }
 
@@ -85,7 +103,25 @@ impl Shares {
     /// Begins a file whose first packet has this position.
     pub fn begin(&mut self, start: u64) {
         self.all.clear();
+        self.listed.clear();
         self.start = start;
+    }
+
+    /// Makes room for the sessions that a ledger lists.
+    pub fn list(&mut self, rows: usize) {
+        self.listed.resize(rows, Remains::default());
+    }
+
+    /// What is left of the sessions that a ledger lists.
+    pub fn listed(&self) -> &[Remains] {
+        &self.listed
+    }
+
+    /// Notes a packet of a listed session, and its fate.
+    pub fn note_listed(&mut self, row: usize, p: &Packet<'_>, fate: Fate, apart: bool, exact: bool) {
+        if let Some(left) = self.listed.get_mut(row) {
+            left.note(p, fate, apart, exact);
+        }
     }
 
     /// The shares of the file, in the order in which its flows came up.
@@ -94,25 +130,13 @@ impl Shares {
     }
 
     /// Notes a packet that was just counted to flow `n`, and its fate.
-    pub fn note(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, fate: Fate) {
+    pub fn note(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, fate: Fate, apart: bool) {
         let at = self.place(n, flow, p);
         let share = &mut self.all[at];
         share.first = share.first.min(p.pos.saturating_sub(self.start));
         share.first_ts = share.first_ts.min(p.ts);
         share.last_ts = share.last_ts.max(p.ts);
-        let kept = &mut share.kept[usize::from(p.facts.dir & 1)];
-        match fate {
-            Fate::Keep | Fate::Wait => {
-                kept.packets += 1;
-                kept.bytes += u64::from(p.caplen);
-            }
-            Fate::Shorten => {
-                kept.packets += 1;
-                kept.bytes += u64::from(p.facts.header_len);
-                share.shortened += 1;
-            }
-            Fate::Cut => {}
-        }
+        share.left.note(p, fate, apart, true);
     }
 
     fn place(&mut self, n: u32, flow: &Flow, p: &Packet<'_>) -> usize {
@@ -139,8 +163,7 @@ impl Shares {
             first_ts: p.ts,
             last_ts: p.ts,
             before,
-            kept: [Kept::default(); 2],
-            shortened: 0,
+            left: Remains::default(),
         });
         self.all.len() - 1
     }

@@ -17,6 +17,7 @@ pub mod client;
 pub mod community;
 pub mod detail;
 pub mod fragments;
+mod listed;
 mod merge;
 mod session;
 pub mod state;
@@ -29,6 +30,7 @@ mod law_tests;
 mod session_tests;
 
 pub use detail::{Detail, Details};
+pub use listed::{Listed, Listing};
 pub use session::{flag, seen, Boundary, Flow, Packet, Rules, Side};
 pub use table::{Block, Left, Table, NONE};
 pub use tracker::{Observer, Silent, Tracker};

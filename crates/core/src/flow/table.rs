@@ -7,7 +7,7 @@
 
 use std::hint::black_box;
 
-use super::session::{Boundary, Flow, Packet, Rules};
+use super::session::{Boundary, Flow, Packet, Rules, Side};
 use crate::packet::{Key, Seed};
 
 /// "No flow" in links and results.
@@ -238,14 +238,23 @@ impl Table {
         n
     }
 
-    /// Adds a flow that is known from a ledger: to the latest session of its key if it goes on
-    /// with that, else as a new one.
-    pub(crate) fn adopt(&mut self, mut flow: Flow, continues: bool) -> u32 {
+    /// Adds a flow that is known from a ledger: to the session of its key that it goes on with, if there is
+    /// one, else as a new one. `first`: it is the first one of its key in the file, so that it may go on with one of
+    /// the file before even if that was not known when the ledger was made.
+    ///
+    /// Returns its number and what had been counted before.
+    pub(crate) fn adopt(&mut self, mut flow: Flow, continues: bool, first: bool) -> (u32, [Side; 2]) {
         let tag = (flow.key.hash(self.seed) >> 32) as u32;
         let (slot, found) = self.find(tag, &flow.key);
-        if let (true, Some(n)) = (continues, found) {
+        let joined = match found {
+            Some(n) if continues => Some(self.session_of(n, &flow)),
+            Some(n) if first && self.flow(n).boundary_before(&flow, &self.rules) == Boundary::Same => Some(n),
+            _ => None,
+        };
+        if let Some(n) = joined {
+            let before = self.flow(n).side;
             self.flow_mut(n).absorb(&flow);
-            return n;
+            return (n, before);
         }
         flow.older = found.unwrap_or(NONE);
         let packets = flow.packets();
@@ -253,7 +262,17 @@ impl Table {
         if n == NONE {
             self.untracked += packets;
         }
-        n
+        (n, [Side::default(); 2])
+    }
+
+    /// Of the latest sessions of a key, the one that began as `flow` did; a late fragment may go on with an older one.
+    fn session_of(&self, latest: u32, flow: &Flow) -> u32 {
+        let same = |n: u32| {
+            let f = self.flow(n);
+            (f.head_ts, f.head_seq) == (flow.head_ts, flow.head_seq)
+        };
+        let chain = std::iter::successors(Some(latest), |&n| Some(self.flow(n).older).filter(|&n| n != NONE));
+        chain.take(16).find(|&n| same(n)).unwrap_or(latest)
     }
 
     /// The slot of a key, and its latest session if it has one.

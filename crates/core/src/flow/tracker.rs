@@ -1,6 +1,7 @@
 //! Feeds packets to the table in order and sees to the fragments.
 
 use super::fragments::{orphan_key, At, Early, First, Fragments, AFTER_PACKETS, BEFORE_PACKETS, CAPACITY};
+use super::listed::{Listed, Listing};
 use super::session::{Flow, Packet, Rules};
 use super::table::{Left, Table, NONE};
 use crate::packet::{Class, FragKey, Seed};
@@ -17,6 +18,11 @@ pub trait Observer {
     /// The next packet stands in a frame of this link type.
     #[inline]
     fn frame(&mut self, _: u16) {}
+
+    /// The packet is one of those that are left of a session that was counted from a ledger: that of row `row`.
+    fn listed(&mut self, _row: usize, at: &Listed, p: &Packet<'_>, late: bool) {
+        self.counted(at.flow, &at.running, p, late);
+    }
 }
 
 /// Two observers that see the same.
@@ -40,6 +46,11 @@ impl<A: Observer, B: Observer> Observer for (&mut A, &mut B) {
         self.0.frame(link);
         self.1.frame(link);
     }
+
+    fn listed(&mut self, row: usize, at: &Listed, p: &Packet<'_>, late: bool) {
+        self.0.listed(row, at, p, late);
+        self.1.listed(row, at, p, late);
+    }
 }
 
 /// An observer that looks away.
@@ -62,12 +73,20 @@ pub struct Tracker {
     pub(crate) fragments: Fragments,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+    /// The sessions of the file that is being read, where a ledger tells them.
+    pub(crate) listing: Option<Box<Listing>>,
 }
 
 impl Tracker {
     /// Nothing seen yet.
     pub fn new(rules: Rules, left: Left, seed: Seed) -> Self {
-        Self { table: Table::new(rules, left, seed), fragments: Fragments::default(), packets: 0, bytes: 0 }
+        Self {
+            table: Table::new(rules, left, seed),
+            fragments: Fragments::default(),
+            packets: 0,
+            bytes: 0,
+            listing: None,
+        }
     }
 
     /// The flows.
@@ -83,6 +102,21 @@ impl Tracker {
     /// Packets fed so far: the position of the next one.
     pub fn packets(&self) -> u64 {
         self.packets
+    }
+
+    /// Captured bytes fed so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next packets are what is left of these sessions, which the table has counted already.
+    pub fn list(&mut self, listing: Listing) {
+        self.listing = Some(Box::new(listing));
+    }
+
+    /// Packets are those of whole files again. Gives back what was listed.
+    pub fn end_listing(&mut self) -> Option<Listing> {
+        self.listing.take().map(|listing| *listing)
     }
 
     /// The flows, taken out.
@@ -113,8 +147,7 @@ impl Tracker {
         match p.facts.class {
             Class::NoFlow => o.aside(&p, false),
             Class::Flow => {
-                let n = self.table.place(&p, hash);
-                self.tell(n, &p, false, o);
+                let n = self.place(&p, hash, false, o);
                 if let Some(key) = frag {
                     self.first_fragment(key, n, &p, o);
                 }
@@ -135,6 +168,49 @@ impl Tracker {
     /// Positions and captured lengths of the fragments that wait, oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         self.fragments.waiting().map(|e| (e.at.pos, e.caplen))
+    }
+
+    /// Gives a packet to its flow.
+    #[inline]
+    fn place(&mut self, p: &Packet<'_>, hash: u64, late: bool, o: &mut impl Observer) -> u32 {
+        if self.listing.is_some() {
+            return self.place_listed(p, hash, late, o);
+        }
+        let n = self.table.place(p, hash);
+        self.tell(n, p, late, o);
+        n
+    }
+
+    #[cold]
+    fn place_listed(&mut self, p: &Packet<'_>, hash: u64, late: bool, o: &mut impl Observer) -> u32 {
+        match &mut self.listing {
+            Some(listing) if p.pos >= listing.start => {
+                let row = listing.place(p);
+                self.tell_listed(row, p, late, o)
+            }
+            _ => {
+                let n = self.table.place(p, hash);
+                self.tell(n, p, late, o);
+                n
+            }
+        }
+    }
+
+    /// A packet that no row tells of had no flow in the whole file either: it is untracked.
+    fn tell_listed(&mut self, row: Option<usize>, p: &Packet<'_>, late: bool, o: &mut impl Observer) -> u32 {
+        let found = row.and_then(|at| self.listing.as_ref().map(|listing| (at, listing.rows()[at])));
+        match found {
+            Some((at, row)) if row.flow != NONE => {
+                o.listed(at, &row, p, late);
+                row.flow
+            }
+            found => {
+                // The packets of a row without a place were counted when the row was.
+                self.table.add_untracked(u64::from(found.is_none()));
+                o.aside(p, late);
+                NONE
+            }
+        }
     }
 
     fn tell(&self, n: u32, p: &Packet<'_>, late: bool, o: &mut impl Observer) {
@@ -196,6 +272,11 @@ impl Tracker {
 
     /// Counts a later fragment to the flow of its datagram.
     pub(crate) fn share(&mut self, n: u32, p: &Packet<'_>, late: bool, o: &mut impl Observer) {
+        if let Some(listing) = self.listing.as_mut().filter(|l| n != NONE && p.pos >= l.start) {
+            let row = listing.share(n, p);
+            self.tell_listed(row, p, late, o);
+            return;
+        }
         if n == NONE {
             self.table.add_untracked(1);
         } else {
@@ -210,7 +291,6 @@ impl Tracker {
         facts.key = orphan_key(&facts.key);
         let p = Packet { facts: &facts, ..early.packet() };
         let hash = facts.key.hash(self.table.seed());
-        let n = self.table.place(&p, hash);
-        self.tell(n, &p, late, o);
+        self.place(&p, hash, late, o);
     }
 }

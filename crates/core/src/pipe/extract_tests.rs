@@ -67,7 +67,7 @@ fn extract(files: &[Vec<u8>], chosen: &Chosen, form: [Form; 2], jobs: usize, chu
     let mut tag = Tag::new(Arc::new(chosen.clone()), Rules::default());
     let mut outlet = Outlet::new(Vec::new());
     for (i, file) in files.iter().enumerate() {
-        tag.begin_file(false);
+        tag.begin_file();
         outlet.begin_file(form[i.min(1)]);
         let mut deal = Deal::new(&mut outlet);
         let at = Bytes(file);
@@ -160,7 +160,7 @@ fn a_pcap_file_has_one_link_type() {
     let mut outlet = Outlet::new(Vec::new());
     let mut said = Vec::new();
     for file in &files {
-        tag.begin_file(false);
+        tag.begin_file();
         outlet.begin_file(Form::Pcap { nanoseconds: false });
         let at = Bytes(file);
         let mut deal = Deal::new(&mut outlet);

@@ -10,7 +10,7 @@ use super::load::{read_at_full, Input, Positions, Walk};
 use super::stats::Stats;
 use super::turn::Turn;
 use super::{Control, Stop};
-use crate::error::Damage;
+use crate::error::{Damage, NotACapture};
 use crate::packet::{Options, Seed};
 use crate::record::Walker;
 use crate::select::Filter;
@@ -98,7 +98,12 @@ pub fn run(input: Input<'_>, plan: &Plan<'_>, passes: Passes<'_>, control: &Cont
     if let Some(stop) = shop.stop.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(stop);
     }
-    let walk = shop.walk.into_inner();
+    let mut walk = shop.walk.into_inner();
+    if walk.walker.sections() == 0 {
+        // Nothing was whole, not even the first section header: what is left would be no capture.
+        let broken = |damage| Err(Stop::NotACapture(NotACapture::Broken(damage)));
+        return walk.damage.take().map_or(Err(Stop::NotACapture(NotACapture::Empty)), broken);
+    }
     let (_, stats) = shop.decide.into_inner();
     Ok(End { bytes: walk.next, damage: walk.damage, walker: walk.walker, stats })
 }

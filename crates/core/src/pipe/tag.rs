@@ -19,9 +19,6 @@ pub struct Tag {
     /// The sessions on the chosen keys: the carry.
     tracker: Tracker,
     sessions: Sessions,
-    /// Over a trimmed file: follows its fragments. Its sessions are told by time, for they may have come
-    /// apart where packets are cut.
-    trimmed: Option<Tracker>,
     start: u64,
     tags: Vec<u32>,
     late: Vec<(u64, u32)>,
@@ -35,7 +32,6 @@ impl Tag {
             chosen,
             everything: false,
             sessions: Sessions::default(),
-            trimmed: None,
             start: 0,
             tags: Vec::new(),
             late: Vec::new(),
@@ -49,20 +45,17 @@ impl Tag {
         Self { everything: true, ..Self::new(Arc::new(none), Rules::default()) }
     }
 
-    /// A new file begins. `trimmed`: a ledger tells its flows.
-    pub fn begin_file(&mut self, trimmed: bool) {
-        let rules = *self.tracker.table().rules();
-        self.trimmed = trimmed.then(|| Tracker::new(rules, Left::Start, self.chosen.seed()));
-        self.start = self.current().packets();
+    /// A new file begins.
+    pub fn begin_file(&mut self) {
+        self.start = self.tracker.packets();
     }
 
     /// The file ends. The tags of fragments that still wait: without the first one of their datagram they are orphans.
     pub fn end_file(&mut self, last: bool) -> Vec<(u64, u32)> {
-        if last || self.trimmed.is_some() {
+        if last {
             let (tracker, mut told) = self.parts();
             tracker.finish(&mut told);
         }
-        self.trimmed = None;
         std::mem::take(&mut self.late)
     }
 
@@ -76,25 +69,21 @@ impl Tag {
         self.sessions.catch_up(&self.chosen, self.tracker.table());
     }
 
-    fn current(&self) -> &Tracker {
-        self.trimmed.as_ref().unwrap_or(&self.tracker)
-    }
-
     fn parts(&mut self) -> (&mut Tracker, Told<'_>) {
         let told = Told {
             chosen: &self.chosen,
-            sessions: self.trimmed.is_none().then_some(&mut self.sessions),
+            sessions: &mut self.sessions,
             start: self.start,
             tags: &mut self.tags,
             late: &mut self.late,
         };
-        (self.trimmed.as_mut().unwrap_or(&mut self.tracker), told)
+        (&mut self.tracker, told)
     }
 }
 
 impl Decide for Tag {
     fn decide(&mut self, chunk: &mut Chunk) {
-        chunk.first = self.current().packets();
+        chunk.first = self.tracker.packets();
         if self.everything {
             chunk.tags.resize(chunk.records.len(), 0);
             let bytes = chunk.records.iter().map(|r| u64::from(r.caplen)).sum();
@@ -137,8 +126,7 @@ impl Decide for Tag {
 /// Turns what the tracker says into tags.
 struct Told<'a> {
     chosen: &'a Chosen,
-    /// `None`: flows are told by time.
-    sessions: Option<&'a mut Sessions>,
+    sessions: &'a mut Sessions,
     start: u64,
     tags: &'a mut Vec<u32>,
     late: &'a mut Vec<(u64, u32)>,
@@ -156,10 +144,7 @@ impl Told<'_> {
 
 impl Observer for Told<'_> {
     fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
-        let tag = match &mut self.sessions {
-            Some(sessions) => sessions.tag(self.chosen, n, flow),
-            None => self.chosen.at(&flow.key, p.ts),
-        };
+        let tag = self.sessions.tag(self.chosen, n, flow);
         self.note(p, tag, late);
     }
 

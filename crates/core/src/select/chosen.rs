@@ -14,21 +14,12 @@ pub const UNCHOSEN: u32 = u32::MAX;
 /// Bits of the filter that most packets of other flows fail: 8 KiB, small enough for the fastest cache.
 const FILTER_BITS: u32 = 16;
 
-/// One session on a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Session {
-    first_ts: i64,
-    tag: u32,
-}
-
 /// The chosen flows. Each has a *tag*, a number that the chooser gave it.
 #[derive(Clone, Debug)]
 pub struct Chosen {
     keys: HashMap<Key, u32>,
-    /// All sessions of a chosen key in their order; those that were not chosen have [`UNCHOSEN`].
-    sessions: Vec<Vec<Session>>,
-    /// For each key in the order of time, for [`Chosen::at`].
-    by_time: Vec<Vec<Session>>,
+    /// The tags of all sessions of a chosen key in their order; those that were not chosen have [`UNCHOSEN`].
+    sessions: Vec<Vec<u32>>,
     filter: Vec<u64>,
     seed: Seed,
 }
@@ -47,19 +38,15 @@ impl Chosen {
         for (n, flow) in table.iter().enumerate() {
             if let Some(&place) = keys.get(&flow.key) {
                 let tag = tags.get(&(n as u32)).copied().unwrap_or(UNCHOSEN);
-                sessions[place as usize].push(Session { first_ts: flow.first_ts, tag });
+                sessions[place as usize].push(tag);
             }
-        }
-        let mut by_time = sessions.clone();
-        for all in &mut by_time {
-            all.sort_by_key(|s| s.first_ts);
         }
         let mut filter = vec![0; 1 << (FILTER_BITS - 6)];
         for key in keys.keys() {
             let (word, bit) = place(key.hash(seed));
             filter[word] |= bit;
         }
-        Self { keys, sessions, by_time, filter, seed }
+        Self { keys, sessions, filter, seed }
     }
 
     /// The key of the hashes that [`Chosen::may_hold`] takes.
@@ -77,15 +64,6 @@ impl Chosen {
     /// Whether a chosen flow has this key.
     pub fn holds(&self, key: &Key) -> bool {
         self.keys.contains_key(key)
-    }
-
-    /// The tag of the flow on a key that a packet of this time belongs to, where sessions cannot be
-    /// told by the packets: the last one that began before.
-    pub fn at(&self, key: &Key, ts: i64) -> u32 {
-        let Some(&place) = self.keys.get(key) else { return UNCHOSEN };
-        let all = &self.by_time[place as usize];
-        let after = all.partition_point(|s| s.first_ts <= ts);
-        all.get(after.saturating_sub(1)).map_or(UNCHOSEN, |s| s.tag)
     }
 }
 
@@ -117,7 +95,7 @@ impl Sessions {
                 numbers.len() - 1
             }
         };
-        chosen.sessions[place].get(ordinal).map_or(UNCHOSEN, |s| s.tag)
+        chosen.sessions[place].get(ordinal).copied().unwrap_or(UNCHOSEN)
     }
 
     /// Takes in the sessions that the table got from a ledger, without any packet.

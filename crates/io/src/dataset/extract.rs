@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flowkeep_core::cut::ledger::adopt_all;
+use flowkeep_core::cut::ledger::adopt;
 use flowkeep_core::pipe::{self, Control, Count, Deal, Form, Outlet, Passes, Take};
 use flowkeep_core::select::Chosen;
 
@@ -11,6 +11,7 @@ use super::output::Output;
 use super::report::{FileReport, LedgerUse};
 use super::scan::{fitting, of_all_packets};
 use super::split::Split;
+use super::trim::end_listing;
 use super::{Error, Settings};
 use crate::codec::Compression;
 use crate::source::Source;
@@ -60,12 +61,21 @@ impl Extract {
         control: &Control,
     ) -> Result<FileReport, Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger, rows) = match beside {
+        let (ledger, old) = match beside {
             Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
-        self.tag.begin_file(rows.is_some());
+        self.tag.begin_file();
+        let tracker = self.tag.tracker_mut();
+        // Of a file that could not be read to its end.
+        tracker.end_listing();
+        let start = (tracker.packets(), tracker.bytes());
+        if let Some(old) = &old {
+            let listing = adopt(tracker, &old.rows, old.left());
+            tracker.list(listing);
+            self.tag.catch_up();
+        }
         let plan = self.settings.plan();
         let end = match &mut self.target {
             Target::One(outlet) => {
@@ -77,12 +87,8 @@ impl Extract {
                 carry(&mut source, &plan, &mut self.tag, &mut **split, last, control)?
             }
         };
-        if let Some((about, rows)) = rows {
-            let tracker = self.tag.tracker_mut();
-            let start = tracker.packets();
-            adopt_all(tracker, &rows, start);
-            tracker.skip(about.packets, about.bytes);
-            self.tag.catch_up();
+        if let Some(old) = old {
+            end_listing(self.tag.tracker_mut(), start, (old.about.packets, old.about.bytes));
         }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());

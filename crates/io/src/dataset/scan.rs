@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use flowkeep_core::cut::ledger::adopt_all;
-use flowkeep_core::cut::Left;
+use flowkeep_core::cut::ledger::{self as core_ledger, Left, Row};
+use flowkeep_core::cut::Left as LeftByCutoff;
 use flowkeep_core::flow::{Details, Rules, Table};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
 
@@ -15,7 +15,6 @@ use crate::digest::file_digest;
 use crate::source::Source;
 use crate::table::flows::Flows;
 use crate::table::ledger::{self, About};
-use flowkeep_core::cut::ledger::Row;
 
 /// Captures being listed.
 pub struct Scan {
@@ -52,15 +51,14 @@ impl Scan {
             None => (LedgerUse::None, None),
         };
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let start = self.state.tracker.packets();
         let mut look = Look;
         let decide: &mut dyn Decide = if rows.is_some() || !self.flows { &mut look } else { &mut self.state };
         let passes = Passes { decide, emit: None };
         let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         let tracker = &mut self.state.tracker;
-        if let Some((about, rows)) = rows {
-            adopt_all(tracker, &rows, start);
-            tracker.skip(about.packets, about.bytes);
+        if let Some(old) = rows {
+            core_ledger::adopt(tracker, &old.rows, Row::left);
+            tracker.skip(old.about.packets, old.about.bytes);
         }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
@@ -71,7 +69,7 @@ impl Scan {
     }
 
     /// What each cutoff would leave of all that was read.
-    pub fn what_if(&self) -> Vec<Left> {
+    pub fn what_if(&self) -> Vec<LeftByCutoff> {
         self.state.what_if.left()
     }
 
@@ -123,7 +121,26 @@ pub(super) fn of_all_packets() -> LedgerUse {
     LedgerUse::Misfit("it tells of all packets; with a filter those count that are here and match".to_owned())
 }
 
-type Fitting = (LedgerUse, Option<(About, Vec<Row>)>);
+/// The ledger of a file, when it fits.
+pub(super) struct Old {
+    pub about: About,
+    pub rows: Vec<Row>,
+    /// The file is the one that the ledger's trimming left; if not, it is the one that this trimming read.
+    pub trimmed: bool,
+}
+
+impl Old {
+    /// What the file holds of a row's flow.
+    pub fn left(&self) -> fn(&Row) -> Left {
+        if self.trimmed {
+            Row::left
+        } else {
+            |row| row.was
+        }
+    }
+}
+
+type Fitting = (LedgerUse, Option<Old>);
 
 /// Reads a ledger and checks that it is of this file.
 pub(super) fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<Fitting, Error> {
@@ -146,5 +163,6 @@ pub(super) fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<F
         );
         return Ok((LedgerUse::Misfit(why), None));
     }
-    Ok((LedgerUse::Used { packets: about.packets, bytes: about.bytes }, Some((about, rows))))
+    let trimmed = digest == about.digest_out;
+    Ok((LedgerUse::Used { packets: about.packets, bytes: about.bytes }, Some(Old { about, rows, trimmed })))
 }

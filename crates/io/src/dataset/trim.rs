@@ -1,16 +1,18 @@
 //! Cuts captures that are read one after another as one data set.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use flowkeep_core::cut::ledger::{carry_over, rows, Row};
-use flowkeep_core::cut::{Policy, TrimPcap};
+use flowkeep_core::cut::ledger::{adopt, rows, rows_again, Chosen, Row};
+use flowkeep_core::cut::{Behind, Policy, Rest, TrimPcap};
+use flowkeep_core::flow::{Side, Tracker};
 use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
 
 use super::output::Output;
 use super::report::{FileReport, LedgerUse, TrimReport};
-use super::scan::{fitting, of_all_packets};
+use super::scan::{fitting, of_all_packets, Old};
 use super::{is_standard, Error, Settings};
 use crate::codec::Compression;
 use crate::digest::file_digest;
@@ -41,15 +43,58 @@ pub struct TrimOptions<'a> {
 pub struct Trim {
     settings: Settings,
     state: pipe::Trim,
-    measure: Option<pipe::Scan>,
+    measure: Option<Measure>,
+    /// What was measured, file by file.
+    ends: HashMap<PathBuf, Vec<[Side; 2]>>,
+}
+
+/// The first of two passes: what all flows come to.
+struct Measure {
+    scan: pipe::Scan,
+    /// The file that was read last.
+    path: PathBuf,
+    /// Its true packets and bytes, as its ledger gives them.
+    whole: (u64, u64),
+    /// Where it began: packets and bytes before it.
+    start: (u64, u64),
+    /// Per file: the running counters of its ledger's rows at its end.
+    ends: HashMap<PathBuf, Vec<[Side; 2]>>,
+}
+
+impl Measure {
+    /// The file that was read last is over.
+    fn end_file(&mut self) {
+        if let Some(ends) = end_listing(&mut self.scan.tracker, self.start, self.whole) {
+            self.ends.insert(std::mem::take(&mut self.path), ends);
+        }
+    }
+}
+
+/// Ends the reading of a trimmed file: moves on over the packets that are gone. Gives back the running counters of its
+/// rows.
+pub(super) fn end_listing(
+    tracker: &mut Tracker,
+    start: (u64, u64),
+    (packets, bytes): (u64, u64),
+) -> Option<Vec<[Side; 2]>> {
+    let listing = tracker.end_listing()?;
+    let seen = (tracker.packets() - start.0, tracker.bytes() - start.1);
+    tracker.skip(packets.saturating_sub(seen.0), bytes.saturating_sub(seen.1));
+    Some(listing.rows().iter().map(|row| row.running.side).collect())
 }
 
 impl Trim {
     /// Nothing read yet. `ledger`: files will get ledgers.
     pub fn new(settings: Settings, policy: Policy, ledger: bool) -> Self {
-        let measure = (policy.tail > 0).then(|| pipe::Scan::new(settings.rules, settings.seed, Vec::new()));
+        let measure = (policy.tail > 0).then(|| Measure {
+            scan: pipe::Scan::new(settings.rules, settings.seed, Vec::new()),
+            path: PathBuf::new(),
+            whole: (0, 0),
+            start: (0, 0),
+            ends: HashMap::new(),
+        });
         let state = pipe::Trim::new(settings.rules, settings.seed, policy, ledger);
-        Self { settings, state, measure }
+        Self { settings, state, measure, ends: HashMap::new() }
     }
 
     /// Decides as TrimPCAP 1.3 with this limit instead of by the policy. Nothing is read yet.
@@ -59,11 +104,23 @@ impl Trim {
         self
     }
 
-    /// Reads a file of the data set to learn what its flows come to; needed for a tail, all files in order.
-    pub fn measure(&mut self, path: &Path, control: &Control) -> Result<(), Error> {
-        let Some(scan) = &mut self.measure else { return Ok(()) };
+    /// Reads a file of the data set to learn what its flows come to; needed for a tail, all files in order,
+    /// each with its ledger.
+    pub fn measure(&mut self, path: &Path, beside: Option<&Path>, control: &Control) -> Result<(), Error> {
+        let Some(measure) = &mut self.measure else { return Ok(()) };
+        measure.end_file();
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let passes = Passes { decide: scan, emit: None };
+        let tracker = &mut measure.scan.tracker;
+        measure.start = (tracker.packets(), tracker.bytes());
+        if let Some(beside) = beside.filter(|_| self.settings.filter.is_none()) {
+            if let (_, Some(old)) = fitting(path, beside, control)? {
+                let listing = adopt(tracker, &old.rows, old.left());
+                tracker.list(listing);
+                measure.whole = (old.about.packets, old.about.bytes);
+                path.clone_into(&mut measure.path);
+            }
+        }
+        let passes = Passes { decide: &mut measure.scan, emit: None };
         pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         Ok(())
     }
@@ -75,10 +132,15 @@ impl Trim {
         wanted: &TrimOptions<'_>,
         control: &Control,
     ) -> Result<TrimReport, Error> {
-        if let Some(mut scan) = self.measure.take() {
-            scan.finish();
-            self.state.cutter.set_totals(scan.tracker.table());
+        if let Some(mut measure) = self.measure.take() {
+            measure.scan.finish();
+            measure.end_file();
+            self.state.cutter.set_totals(measure.scan.tracker.table());
+            self.ends = measure.ends;
         }
+        let ends = self.ends.remove(path);
+        // Of a file that could not be read to its end.
+        self.state.tracker.end_listing();
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger_use, old) = match wanted.ledger_in {
             Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
@@ -86,13 +148,16 @@ impl Trim {
             None => (LedgerUse::None, None),
         };
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let start = self.state.tracker.packets();
+        let start = (self.state.tracker.packets(), self.state.tracker.bytes());
         let compression = wanted.compression.unwrap_or(source.compression());
         let digests = wanted.digest || wanted.ledger_out.is_some();
         let output = Output::open(wanted.out, compression, digests).map_err(Error::Output)?;
         let mut writer = Writer::new(output);
 
         self.state.begin_file();
+        if let Some(old) = &old {
+            self.list(old, wanted.policy, ends);
+        }
         let plan = self.settings.plan();
         let state = &mut self.state;
         let (end, digest_in) = std::thread::scope(|scope| {
@@ -129,9 +194,11 @@ impl Trim {
             LedgerUse::Used { packets, bytes } => (*packets, *bytes),
             _ => (file.stats.packets, file.stats.bytes),
         };
-        let known = old.as_ref().and_then(|(about, _)| about.first_ts);
+        let known = old.as_ref().and_then(|old| old.about.first_ts);
         let first_ts = known.or(file.stats.ends.map(|(first, _)| first));
-        let rows = self.ledger_rows(old.map(|(_, rows)| rows), start, totals);
+        end_listing(&mut self.state.tracker, start, totals);
+        let chosen = self.chosen(old.as_ref());
+        let rows = self.ledger_rows(old);
         if let (Some(path), Some(rows)) = (wanted.ledger_out, rows) {
             let about = About {
                 digest_in: digest_in.clone().unwrap_or_default(),
@@ -142,21 +209,51 @@ impl Trim {
                 first_ts,
                 sizes: [source.size().unwrap_or_default(), out_bytes],
                 writer: env!("CARGO_PKG_VERSION").to_owned(),
+                chosen,
             };
             write_ledger(path, &about, &rows)?;
         }
         Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
     }
 
-    /// The file's rows; sets the flows right where the file had been trimmed before.
-    fn ledger_rows(&mut self, old: Option<Vec<Row>>, start: u64, totals: (u64, u64)) -> Option<Vec<Row>> {
+    /// The file that begins has been trimmed before.
+    fn list(&mut self, old: &Old, policy: &str, ends: Option<Vec<[Side; 2]>>) {
+        let listing = adopt(&mut self.state.tracker, &old.rows, old.left());
+        let cutter = &mut self.state.cutter;
+        let chosen = old.about.chosen[usize::from(old.trimmed)].unwrap_or_default();
+        let sampled = matches!(cutter.policy().rest, Rest::Sample(k) if k == chosen.sample);
+        let behind = Behind {
+            unchanged: old.trimmed && old.about.policy == policy,
+            behind: chosen.behind(cutter.policy()),
+            sampled,
+            end: None,
+        };
+        cutter.list(&listing, behind, ends);
+        self.state.tracker.list(listing);
+    }
+
+    /// By what the packets were chosen that the file held and holds now.
+    fn chosen(&self, old: Option<&Old>) -> [Option<Chosen>; 2] {
+        let before = old.and_then(|old| old.about.chosen[usize::from(old.trimmed)]);
+        let policy = self.state.cutter.policy();
+        let now = match before {
+            _ if self.state.compat.is_some() => Chosen::default(),
+            Some(before) => before.then(policy),
+            None => Chosen::by(policy),
+        };
+        [before, Some(now)]
+    }
+
+    /// The file's rows.
+    fn ledger_rows(&mut self, old: Option<Old>) -> Option<Vec<Row>> {
         let shares = self.state.cutter.shares()?;
-        let tracker = &mut self.state.tracker;
-        let Some(old) = old else { return Some(rows(tracker, shares)) };
-        let rows = carry_over(tracker, shares, old, start);
-        let seen = tracker.packets() - start;
-        tracker.skip(totals.0.saturating_sub(seen), 0);
-        Some(rows)
+        Some(match old {
+            None => rows(&self.state.tracker, shares),
+            Some(old) => {
+                let was = old.left();
+                rows_again(shares, old.rows, was)
+            }
+        })
     }
 
     /// The true flows of all that was read. The data set is over then: it begins anew.

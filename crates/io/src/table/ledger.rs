@@ -16,8 +16,8 @@ use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, Field, Schema};
-use flowkeep_core::cut::ledger::Row;
-use flowkeep_core::cut::Kept;
+use flowkeep_core::cut::ledger::{Chosen, Left, Row};
+use flowkeep_core::cut::{Count, Kept, Unit};
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::{flag, Flow, Side, NONE};
 use flowkeep_core::packet::Key;
@@ -47,6 +47,9 @@ pub struct About {
     pub sizes: [u64; 2],
     /// Version of flowkeep that wrote it.
     pub writer: String,
+    /// By what the packets of the file were chosen before it was trimmed, and of the trimmed file; `None`: they are
+    /// all there.
+    pub chosen: [Option<Chosen>; 2],
 }
 
 /// Which of the two directions: that of the client or that of the server.
@@ -67,6 +70,8 @@ pub fn write<W: Write>(out: W, about: &About, rows: &[Row]) -> Result<W, ArrowEr
         ("flowkeep.size_in".to_owned(), about.sizes[0].to_string()),
         ("flowkeep.size_out".to_owned(), about.sizes[1].to_string()),
         ("flowkeep.writer".to_owned(), about.writer.clone()),
+        ("flowkeep.chosen_in".to_owned(), chosen_text(about.chosen[0])),
+        ("flowkeep.chosen_out".to_owned(), chosen_text(about.chosen[1])),
     ]);
     let schema = Arc::new(Schema::new_with_metadata(first.schema().fields().clone(), metadata));
     let mut writer = FileWriter::try_new(out, &schema)?;
@@ -126,8 +131,43 @@ fn open<R: Read + Seek>(input: R) -> Result<(FileReader<R>, About), String> {
         first_ts: text("first_ts").ok().and_then(|ts| ts.parse().ok()),
         sizes: [number("size_in").unwrap_or(0), number("size_out").unwrap_or(0)],
         writer: text("writer")?,
+        chosen: [chosen(&text("chosen_in")?)?, chosen(&text("chosen_out")?)?],
     };
     Ok((reader, about))
+}
+
+const COUNTS: [(Count, &str); 3] =
+    [(Count::Frame, "frame"), (Count::Wire, "wire"), (Count::Payload, "payload")];
+
+/// `all`, or `CUTOFF COUNT both|each SAMPLE`; the first three are `-` where cutoffs cannot be compared.
+fn chosen_text(chosen: Option<Chosen>) -> String {
+    let Some(chosen) = chosen else { return "all".to_owned() };
+    let Some((cutoff, unit)) = chosen.cutoff else { return format!("- - - {}", chosen.sample) };
+    let count = COUNTS.iter().find(|(count, _)| *count == unit.count).map_or("-", |(_, name)| name);
+    format!("{cutoff} {count} {} {}", if unit.per_direction { "each" } else { "both" }, chosen.sample)
+}
+
+fn chosen(text: &str) -> Result<Option<Chosen>, String> {
+    let wrong = || format!("its metadata say {text:?} of how the packets were chosen");
+    let words: Vec<&str> = text.split(' ').collect();
+    match words[..] {
+        ["all"] => Ok(None),
+        [cutoff, count, unit, sample] => {
+            let sample = sample.parse().map_err(|_| wrong())?;
+            if cutoff == "-" {
+                return Ok(Some(Chosen { cutoff: None, sample }));
+            }
+            let count = COUNTS.iter().find(|(_, name)| *name == count).ok_or_else(wrong)?.0;
+            let per_direction = match unit {
+                "each" => true,
+                "both" => false,
+                _ => return Err(wrong()),
+            };
+            let cutoff = cutoff.parse().map_err(|_| wrong())?;
+            Ok(Some(Chosen { cutoff: Some((cutoff, Unit { count, per_direction })), sample }))
+        }
+        _ => Err(wrong()),
+    }
 }
 
 /// A column under construction.
@@ -202,6 +242,15 @@ fn batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         }
     }
     c.number::<UInt64Type>("shortened_packets", rows.iter().map(|r| r.shortened));
+    for (end, who) in ENDS.iter().enumerate() {
+        let head = |(row, &client): (&Row, &usize)| row.head[client ^ end];
+        c.number::<UInt64Type>(format!("head_{who}_packets"), both().map(head));
+    }
+    c.number::<UInt64Type>("input_packets", rows.iter().map(|r| r.was.packets));
+    for (end, who) in ENDS.iter().enumerate() {
+        let head = |(row, &client): (&Row, &usize)| row.was.head[client ^ end];
+        c.number::<UInt64Type>(format!("input_head_{who}_packets"), both().map(head));
+    }
     let mut reason = Text::with_capacity(n, 6);
     for row in rows {
         reason.push(|out| {
@@ -308,9 +357,18 @@ fn read_batch(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
     let kept_packets = [column(&kept_packets[0])?, column(&kept_packets[1])?];
     let kept_bytes = [column(&kept_bytes[0])?, column(&kept_bytes[1])?];
 
+    let heads = pair(&|who| format!("head_{who}_packets"));
+    let heads = [column(&heads[0])?, column(&heads[1])?];
+    let input = column("input_packets")?;
+    let input_heads = pair(&|who| format!("input_head_{who}_packets"));
+    let input_heads = [column(&input_heads[0])?, column(&input_heads[1])?];
+
     for i in 0..batch.num_rows() {
         let mut sides = [Side::default(); 2];
         let mut kept = [Kept::default(); 2];
+        let mut head = [heads[0].value(i), heads[1].value(i)];
+        let input_head = [input_heads[0].value(i), input_heads[1].value(i)];
+        let mut was = Left { packets: input.value(i), head: input_head };
         let mut addresses = [([0; 16], 0); 2];
         for (end, ((ip, port), counters, tcp, (window, wscale, seen))) in ends.iter().enumerate() {
             sides[end] = Side {
@@ -335,6 +393,8 @@ fn read_batch(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
             addresses.swap(0, 1);
             sides.swap(0, 1);
             kept.swap(0, 1);
+            head.swap(0, 1);
+            was.head.swap(0, 1);
         }
         let key = Key {
             lo: addresses[0].0,
@@ -360,7 +420,8 @@ fn read_batch(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
             last_ts: times[1].value(i),
             side: sides,
         };
-        rows.push(Row { flow, continues: continues.value(i), kept, shortened: shortened.value(i) });
+        let (continues, shortened) = (continues.value(i), shortened.value(i));
+        rows.push(Row { flow, continues, kept, shortened, head, was });
     }
     Ok(())
 }
