@@ -7,6 +7,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
 
@@ -35,7 +36,7 @@ def read_list(path: str | os.PathLike[str]) -> Wanted:
             wanted = _found(sys.stdin.buffer, shown)
         else:
             with Path(name).open("rb") as file:
-                wanted = _found(cast(IO[bytes], file), shown)
+                wanted = _found(file, shown)
     except UsageError as error:
         raise UsageError(f"{shown}: {error}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -50,11 +51,10 @@ def read_list(path: str | os.PathLike[str]) -> Wanted:
 
 
 def _found(file: IO[bytes], source: str) -> Wanted:
-    buffered = file if hasattr(file, "peek") else open(file.fileno(), "rb", closefd=False)  # noqa: SIM115
-    head = buffered.peek(4)[:4]
+    head = cast(BufferedReader, file).peek(4)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UsageError("this is UTF-16; save it as UTF-8")
-    text = gzip.GzipFile(fileobj=buffered) if head[:2] == b"\x1f\x8b" else buffered
+    text = gzip.GzipFile(fileobj=file) if head[:2] == b"\x1f\x8b" else file
     return find_tuples(_lines(cast(IO[bytes], text)), source)
 
 

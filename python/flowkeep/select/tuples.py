@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ..errors import UsageError
@@ -281,6 +282,7 @@ def _readings(end: re.Match[str]) -> list[End]:
     return found
 
 
+@lru_cache(maxsize=1 << 14)
 def _address(text: str) -> str | None:
     """An address as the flow table writes it (RFC 5952)."""
     try:
