@@ -60,6 +60,7 @@ FULL = "2001:0db8:0000:0000:0000:0000:0000:000"
             "TTL=64 PROTO=TCP SPT=40000 DPT=443 [SRC=9.9.9.9 DST=8.8.8.8 PROTO=UDP SPT=1 DPT=2 ]",
             (*PAIR, "tcp"),
         ),
+        ('logid=9 srcip=10.0.0.1 srcport=40000 dstip="192.0.2.1" dstport=443 proto=6', (*PAIR, "tcp")),
         ("tcp 6 431 src=10.0.0.1 dst=192.0.2.1 sport=40000 dport=443 src=192.0.2.1 dst=10.0.0.1", (*PAIR, None)),
         (f"{HEAD}10.0.0.1,192.0.2.1,40000,443,TCP,...A.,0", (*PAIR, "tcp")),
         (f"{HEAD}10.0.0.1,192.0.2.1,0,8.0,ICMP,...,0", ("10.0.0.1", None, "192.0.2.1", None, "icmp")),

@@ -59,7 +59,9 @@ _END = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _KEYED = re.compile(
-    r"(?<![\w.-])(src|dst|spt|dpt|sport|dport|proto)=([0-9A-Za-z:.-]{1,45})(?![\w:.-])", re.ASCII | re.I
+    r"(?<![\w.-])(srcip|dstip|srcport|dstport|src|dst|spt|dpt|sport|dport|proto)=\"?([0-9A-Za-z:.-]{1,45})"
+    r"(?![\w:.-])",
+    re.ASCII | re.I,
 )
 _PORT = re.compile(r"\s*(?:[\s,;|]|\bport\b)\s*(\d{1,5})(?![\w.:])", re.ASCII)
 _BRACED = re.compile(r"\{([\w-]{1,16})\}", re.ASCII)
