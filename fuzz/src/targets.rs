@@ -2,6 +2,7 @@
 
 mod bpf;
 mod codec;
+mod index;
 mod packet;
 mod pipe;
 mod record;
@@ -26,6 +27,7 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
     Target { name: "pipe", run: pipe::pipe, seeds: seeds::captures },
+    Target { name: "index", run: index::index, seeds: index::seeds },
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
     Target { name: "bpf", run: bpf::bpf, seeds: bpf::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },

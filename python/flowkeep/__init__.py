@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from .dataset import Dataset as Dataset
     from .dataset import open as open
     from .errors import FlowkeepError as FlowkeepError
+    from .errors import IndexMisfitError as IndexMisfitError
     from .errors import UsageError as UsageError
     from .flow import Flows as Flows
     from .flow import ReadOptions as ReadOptions
     from .ops.extract import ExtractReport as ExtractReport
+    from .ops.index import IndexReport as IndexReport
     from .ops.info import InfoReport as InfoReport
     from .ops.trim import TrimReport as TrimReport
     from .select.query import FlowQuery as FlowQuery
@@ -35,7 +37,9 @@ _WHERE = {
     "ExtractReport": "ops.extract",
     "FlowQuery": "select.query",
     "FlowkeepError": "errors",
+    "IndexMisfitError": "errors",
     "Flows": "flow",
+    "IndexReport": "ops.index",
     "InfoReport": "ops.info",
     "ReadOptions": "flow",
     "TrimReport": "ops.trim",
@@ -44,8 +48,8 @@ _WHERE = {
 }
 
 __all__ = [
-    "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "InfoReport",
-    "ReadOptions", "TrimReport", "UsageError", "__version__", "open",
+    "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError",
+    "IndexReport", "InfoReport", "ReadOptions", "TrimReport", "UsageError", "__version__", "open",
 ]  # fmt: skip
 
 

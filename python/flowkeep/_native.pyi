@@ -13,11 +13,14 @@ from typing import Literal, Self, TypedDict, final, type_check_only
 __all__ = [
     "Extractor",
     "FlowTable",
+    "Index",
     "Scanner",
     "Trimmer",
+    "build_index",
     "ledger_first_ts",
     "probe",
     "program_problem",
+    "verify_index",
     "version",
 ]
 
@@ -93,6 +96,8 @@ class FileScan(TypedDict):
     ledger_note: str | None  # why it does not fit
     original_packets: int | None  # with ledger "used": of the file before it was trimmed
     original_bytes: int | None
+    index: Literal["none", "fits", "used", "misfit"]  # "misfit": there is one, but it was not used
+    index_note: str | None  # why not
 
 @final
 class FlowTable:
@@ -240,7 +245,10 @@ class Extractor:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
-    ) -> Self: ...
+        index: Index | None = None,  # of the one capture: the flows' records are read from their places;
+        # the ids are then of the index, and ``flows`` may be None
+    ) -> Self:
+        """With ``index``, :meth:`file` raises IndexMisfitError when the capture is not as it was."""
     def file(
         self,
         path: str,
@@ -255,6 +263,62 @@ class Extractor:
     def finish(self, *, empty_link: int | None = None, nanoseconds: bool = False) -> tuple[int, int, int]:
         """End the output: packets, their captured bytes, bytes written. ``empty_link``: link type of
         a pcap file in the making, should it have got no packet."""
+
+@final
+class Index:
+    """An index that fits its capture and was made with the same settings.
+
+    Every method raises flowkeep.errors.IndexMisfitError when what it reads is damaged."""
+
+    def __new__(
+        cls,
+        path: str,
+        capture: str,
+        *,
+        jobs: int = 0,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+    ) -> Self: ...
+    def __len__(self) -> int:
+        """Flows."""
+    @property
+    def plain(self) -> bool:
+        """Whether single flows can be named by their ids without the whole table."""
+    def scan(self, path: str) -> FileScan:
+        """What was found in the capture."""
+    def flows(self, *, community_seed: int = 0) -> FlowTable: ...
+    def with_community(self, ids: Sequence[str]) -> list[int] | None:
+        """The flow_ids of flows with one of these Community IDs, ascending; None unless plain."""
+    def can_pick(self, flows: FlowTable | None, ids: Sequence[int]) -> bool:
+        """Whether records of these flows can be read from their places, and that is the quicker way."""
+    def rehearse(self, path: str, flows: FlowTable | None, ids: Sequence[int]) -> None:
+        """Look whether the records of these flows are as they were, and write nothing."""
+
+def build_index(
+    path: str,
+    out: str,
+    *,
+    progress: _Progress | None = None,
+    jobs: int = 0,
+    outer: bool = False,
+    key_vlan: bool = False,
+    idle_ns: int = 60_000_000_000,
+    tcp_idle_ns: int = 0,
+    max_flows: int = 16_777_216,
+) -> tuple[FileScan, int, int, bool]:
+    """Read a capture and write its index: what was found, flows, bytes of the index, and whether
+    records can be read from their places.
+
+    Raises IndexMisfitError when the capture was changed meanwhile."""
+
+def verify_index(
+    path: str, capture: str, *, out: str | None = None, progress: _Progress | None = None
+) -> bool:
+    """Compare the whole capture with the SHA-256 in its index. True: only its time stamps are others, and
+    the index was written anew to ``out``. Raises IndexMisfitError when it does not fit."""
 
 def probe(path: str) -> Probe:
     """Read the first packet of a capture.

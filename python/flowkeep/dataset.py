@@ -13,6 +13,7 @@ from .flow import Flows, ReadOptions
 from .ops import extract as _extract
 from .ops import flows as _flows
 from .ops import hosts as _hosts
+from .ops import index as _index
 from .ops import info as _info
 from .ops import services as _services
 from .ops import trim as _trim
@@ -100,6 +101,15 @@ class Dataset:
         plan = _extract.ExtractPlan(Path(output), form, compression, split)
         wanted = FlowQuery() if query is None else query
         return _extract.extract(self._found, wanted, plan, self.options, progress=progress)
+
+    def index(
+        self, *, verify: bool = False, remake: bool = False, progress: Progress | None = None
+    ) -> _index.IndexReport:
+        """Write an index beside each capture that has none that fits; see :func:`flowkeep.ops.index.index`.
+
+        Raises OSError, OutputError, and BusyError when a capture is still being written.
+        """
+        return _index.index(self._found, self.options, verify=verify, remake=remake, progress=progress)
 
     def trim(
         self,

@@ -8,7 +8,8 @@
     ├── DamagedError (5)        a damaged file where only a whole one will do
     ├── BusyError (6)           another process is writing the file
     ├── OutputError (7)         the result could not be written (full disk, permission)
-    └── LedgerError (8)         a ledger is broken or of another file
+    ├── LedgerError (8)         a ledger is broken or of another file
+    └── IndexMisfitError (9)    an index is broken, or of another file or state of it
 
 Exit status 0 is done, 1 is done but some input was damaged or skipped.
 """
@@ -56,3 +57,9 @@ class LedgerError(FlowkeepError):
     """A ledger is broken or belongs to another file."""
 
     exit_status = 8
+
+
+class IndexMisfitError(FlowkeepError):
+    """An index is broken, belongs to another file or state of it, or was made with other options."""
+
+    exit_status = 9

@@ -45,6 +45,8 @@ class ReadOptions:
     """Which packets are looked at: an expression as tcpdump takes it, see pcap-filter(7)."""
     filter_names: bool = False
     """Look up host names in the filter: name servers are asked for them."""
+    index: bool = True
+    """Use the index beside a capture when there is one that fits. It does not change any result."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be meant, a wrong filter included."""
@@ -55,8 +57,8 @@ class ReadOptions:
         if not 1 <= self.max_flows < 1 << 32:
             raise UsageError("the flow table holds 1 to 4,294,967,295 flows")
 
-    def native(self) -> dict[str, Any]:
-        """Keyword arguments of the native classes."""
+    def sessions(self) -> dict[str, Any]:
+        """Keyword arguments of the native functions that look at all packets."""
         return {
             "idle_ns": self.idle_ns,
             "tcp_idle_ns": self.tcp_idle_ns,
@@ -64,10 +66,14 @@ class ReadOptions:
             "key_vlan": self.key_vlan,
             "max_flows": self.max_flows,
             "jobs": self.jobs,
-            "filter": None
-            if self.filter is None
-            else list(compile_filter(self.filter, look_up=self.filter_names).rules),
         }
+
+    def native(self) -> dict[str, Any]:
+        """Keyword arguments of the native classes."""
+        rules = None
+        if self.filter is not None:
+            rules = list(compile_filter(self.filter, look_up=self.filter_names).rules)
+        return {**self.sessions(), "filter": rules}
 
 
 class Flows:

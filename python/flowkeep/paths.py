@@ -15,6 +15,7 @@ from .text import safe
 
 STANDARD = Path("-")
 LEDGER = ".ledger.arrow"
+INDEX = ".flowkeep-index"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Capture:
         beside = ledger_path(self.path)
         return beside if self.regular and beside.is_file() else None
 
+    @property
+    def index(self) -> Path | None:
+        """The index beside it, if there is one."""
+        beside = index_path(self.path)
+        return beside if self.regular and beside.is_file() else None
+
 
 @dataclass
 class Found:
@@ -64,12 +71,17 @@ def ledger_path(path: Path) -> Path:
     return path.with_name(path.name + LEDGER)
 
 
+def index_path(path: Path) -> Path:
+    """Where the index of a capture stands."""
+    return path.with_name(path.name + INDEX)
+
+
 def _walk(root: Path) -> Iterator[Path]:
-    """Files below a folder; hidden ones, ledgers and linked folders are passed over."""
+    """Files below a folder; hidden ones, ledgers, indexes and linked folders are passed over."""
     with os.scandir(root) as entries:
         listed = sorted(entries, key=lambda e: e.name)
     for entry in listed:
-        if entry.name.startswith(".") or entry.name.endswith(LEDGER):
+        if entry.name.startswith(".") or entry.name.endswith((LEDGER, INDEX)):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path))
@@ -84,7 +96,7 @@ def _named(name: str) -> list[Path]:
     matches = [Path(m) for m in sorted(glob.glob(name, recursive=True))] if glob.has_magic(name) else []
     if not matches:
         raise FileNotFoundError(2, "there is no such file, folder or match", name)
-    return [m for m in matches if not m.name.endswith(LEDGER)]
+    return [m for m in matches if not m.name.endswith((LEDGER, INDEX))]
 
 
 def _reason(error: OSError) -> str:

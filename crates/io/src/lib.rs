@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod dataset;
 pub mod digest;
+pub mod index;
 pub mod memory;
 pub mod probe;
 pub mod source;

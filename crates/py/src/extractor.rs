@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 
 use super::errors::{named, to_python};
 use super::flows::FlowTable;
+use super::index::Index;
 use super::select::Given;
 use super::{reports, settings, watch};
 
@@ -27,7 +28,7 @@ impl Extractor {
     #[new]
     #[pyo3(signature = (
         flows, ids, out, *, compression="none", names=None, routes=None, pcap=None, jobs=0, outer=false,
-        key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216, filter=None
+        key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216, filter=None, index=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -46,6 +47,7 @@ impl Extractor {
         tcp_idle_ns: i64,
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
+        index: Option<PyRef<'_, Index>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         let compression = match compression {
@@ -54,6 +56,10 @@ impl Extractor {
                 named(py, "UsageError", format!("compression {name:?} is not one that is known"))
             })?),
         };
+        let picked = match &index {
+            Some(index) => Some((index.0.clone(), index.wanted(py, flows.as_deref(), &ids)?)),
+            None => None,
+        };
         let chosen = flows.as_ref().map(|flows| (&flows.0, &ids[..]));
         let extract = match (chosen, names, routes) {
             (Some(chosen), Some(names), Some(routes)) => Split::new(out.clone(), names, routes, pcap)
@@ -61,8 +67,11 @@ impl Extractor {
                 .and_then(|split| Extract::split(settings, chosen, split)),
             (chosen, ..) => Extract::new(settings, chosen, &out, compression),
         };
-        let extract = Mutex::new(Some(extract.map_err(|error| to_python(py, &out, error))?));
-        Ok(Self { extract, out })
+        let mut extract = extract.map_err(|error| to_python(py, &out, error))?;
+        if let Some((index, wanted)) = picked {
+            extract.use_index(index, wanted);
+        }
+        Ok(Self { extract: Mutex::new(Some(extract)), out })
     }
 
     #[pyo3(signature = (path, *, form="copy", ledger=None, last=true, progress=None))]

@@ -7,6 +7,7 @@
 mod errors;
 mod extractor;
 mod flows;
+mod index;
 mod reports;
 mod scanner;
 mod select;
@@ -32,6 +33,9 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<extractor::Extractor>()?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
+    m.add_class::<index::Index>()?;
+    m.add_function(wrap_pyfunction!(index::build_index, m)?)?;
+    m.add_function(wrap_pyfunction!(index::verify_index, m)?)?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;

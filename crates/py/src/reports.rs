@@ -81,6 +81,8 @@ pub fn file<'py>(py: Python<'py>, path: &Path, report: &FileReport) -> PyResult<
     dict.set_item("ledger_note", note)?;
     dict.set_item("original_packets", totals.map(|t| t.0))?;
     dict.set_item("original_bytes", totals.map(|t| t.1))?;
+    dict.set_item("index", "none")?;
+    dict.set_item("index_note", None::<&str>)?;
     Ok(dict)
 }
 

@@ -18,7 +18,7 @@ from ..ops.extract import extract as extract_flows
 from ..paths import find
 from ..text import safe
 from . import notes
-from .options import paths, query, read_options, reading, selecting
+from .options import indexed, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 
 
@@ -53,6 +53,7 @@ from .progress import ProgressBar
 )
 @click.option("--open-with", metavar="PROGRAM", help="Start a program on the result, e.g. wireshark.")
 @selecting
+@indexed
 @reading
 def extract(
     paths: tuple[str, ...], output: str | None, form: Form, split: SplitBy | None,

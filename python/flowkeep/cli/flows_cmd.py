@@ -13,7 +13,7 @@ from ..ops.export import FORMATS, Writer, check_target, encoded, export
 from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
-from .options import paths, query, read_options, reading, selecting
+from .options import indexed, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import colored, width
 
@@ -59,6 +59,7 @@ _TABLE_ROWS = 30
     help="Seed of the Community IDs.",
 )
 @selecting
+@indexed
 @reading
 def flows(
     paths: tuple[str, ...], form: str, output: str, sort: str | None, ascending: bool, limit: int | None,

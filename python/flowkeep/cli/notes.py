@@ -75,4 +75,6 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         if scan["ledger"] == "misfit":
             why = safe(scan["ledger_note"] or "")
             complain(f"{path}: the ledger beside it does not fit and was not used: {why}")
+        if scan["index"] == "misfit":
+            complain(f"{path}: the index beside it was not used: {safe(scan['index_note'] or '')}")
     return damaged

@@ -67,6 +67,11 @@ def reading(command: F) -> F:
     return command
 
 
+def indexed(command: F) -> F:
+    """Add ``--no-index``, to commands that use indexes."""
+    return click.option("--no-index", is_flag=True, help="Do not use the index beside a capture.")(command)
+
+
 def read_options(given: dict[str, Any]) -> ReadOptions:
     """The :class:`ReadOptions` of a command's keywords."""
     expression = given["expression"]
@@ -83,6 +88,7 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
         jobs=given["jobs"],
         filter=expression,
         filter_names=given["filter_names"],
+        index=not given.get("no_index", False),
     )
 
 

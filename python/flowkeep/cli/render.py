@@ -186,6 +186,9 @@ def _file_lines(scan: _native.FileScan) -> list[tuple[str, str]]:
             lines.append((name, ", ".join(f"{what} {n:,}" for what, n in counts.items())))
     if scan["original_packets"] is not None:
         lines.append(("trimmed", f"{scan['original_packets']:,} packets before, says its ledger"))
+    if scan["index"] != "none":
+        fits = scan["index"] == "fits"
+        lines.append(("index", "fits" if fits else f"does not fit: {safe(scan['index_note'] or '')}"))
     problem = damage(scan)
     lines.append(("damage", problem or "none"))
     return lines

@@ -6,20 +6,21 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .. import _native
-from ..errors import OutputError, UsageError
+from ..errors import IndexMisfitError, OutputError, UsageError
 from ..flow import DETAILS, Flows, ReadOptions
 from ..paths import STANDARD, Capture, Found
-from ..select.query import Choice, FlowQuery
+from ..select.query import Choice, FlowQuery, refuse_beyond
 from ..sink.atomic import Part, sync_folder
 from ..text import safe
 from .damage import damage
 from .export import check_target
 from .flows import list_flows
+from .index import fitting_index, note_misfit
 from .meter import Meter, Progress
 from .reading import check_filter
 
@@ -94,7 +95,8 @@ def extract(
 ) -> ExtractReport:
     """Write the packets of the flows that a query wants; without a condition, all packets.
 
-    The captures are read twice: once to list the flows, once to copy. Raises UsageError before anything is
+    The captures are read twice: once to list the flows, once to copy. An index that fits saves the first
+    pass, and for few packets the second one. Raises UsageError before anything is
     written, OutputError when the result cannot be; nothing half-written is left behind.
     """
     options = options or ReadOptions()
@@ -108,6 +110,13 @@ def extract(
             )
     if not plan.split:
         check_target(plan.output, captures)
+    index, note = (None, None) if everything or query.mentions(DETAILS) else fitting_index(found, options)
+    if index is not None:
+        try:
+            return _with_index(index, found, query, plan, options, progress)
+        except IndexMisfitError as error:
+            note = str(error)
+    options = replace(options, index=False)
     meter = Meter(found.bytes if everything or found.bytes < 0 else 2 * found.bytes, progress)
     flows = (
         None
@@ -123,21 +132,68 @@ def extract(
         skipped=list(found.skipped),
         unmatched=choice.unmatched,
     )
-    run = _Run(captures, flows, ids, plan, options, meter, report)
-    if plan.split:
-        run.many()
+    _Run(captures, flows, ids, plan, options, meter, report).run()
+    note_misfit(report.scans, note)
+    return report
+
+
+def _with_index(
+    index: _native.Index, found: Found, query: FlowQuery, plan: ExtractPlan, options: ReadOptions,
+    progress: Progress | None,
+) -> ExtractReport:  # fmt: skip
+    """The same by an index. Raises IndexMisfitError when it does not fit after all."""
+    path = os.fspath(found.captures[0].path)
+
+    def listed() -> Flows:
+        return Flows(index.flows(), [index.scan(path)])
+
+    unmatched: dict[str, list[int]] = {}
+    flows, named = None, query.named() if index.plain and plan.split is None else None
+    if named is not None:
+        numbers, communities = named
+        refuse_beyond(numbers, len(index))
+        by_community = index.with_community(communities) if communities else None
+        ids = sorted({*numbers, *(by_community or [])})
     else:
-        run.one()
+        flows = listed()
+        choice = query.choose(flows)
+        ids, unmatched = choice.ids, choice.unmatched
+    picked = index.can_pick(None if flows is None else flows.native, ids)
+    if flows is None and not picked:
+        flows = listed()
+    report = ExtractReport(
+        plan.output, len(ids), len(index), skipped=list(found.skipped), unmatched=unmatched
+    )
+    meter = Meter(found.bytes, progress)
+    run = _Run(found.captures, flows, ids, plan, options, meter, report, index if picked else None)
+    run.rehearse()
+    run.run()
+    for scan in report.scans:
+        scan["index"] = "used"
     return report
 
 
 class _Run:
     def __init__(
         self, captures: Sequence[Capture], flows: Flows | None, ids: list[int], plan: ExtractPlan,
-        options: ReadOptions, meter: Meter, report: ExtractReport,
+        options: ReadOptions, meter: Meter, report: ExtractReport, index: _native.Index | None = None,
     ) -> None:  # fmt: skip
+        self.index = index
         self.captures, self.flows, self.ids, self.plan = captures, flows, ids, plan
         self.options, self.meter, self.report = options, meter, report
+
+    def run(self) -> None:
+        """Into one capture or many."""
+        if self.plan.split:
+            self.many()
+        else:
+            self.one()
+
+    def rehearse(self) -> None:
+        """Where nothing that was written can be taken back, look first whether the index fits. Raises
+        IndexMisfitError."""
+        if self.index is not None and not (self.plan.split or _replaceable(self.plan.output)):
+            self.index.rehearse(os.fspath(self.captures[0].path), self._table(), self.ids)
 
     def one(self) -> None:
         """Into one capture."""
@@ -148,6 +204,7 @@ class _Run:
                 self.ids,
                 os.fspath(target),
                 compression=self.plan.compression,
+                index=self.index,
                 **self.options.native(),
             )
             self._pass(extractor, forms, empty)
@@ -170,6 +227,7 @@ class _Run:
             hidden.mkdir()
             extractor = _native.Extractor(
                 self._table(), self.ids, os.fspath(hidden), names=names, routes=routes, pcap=pcap,
+                index=self.index,
                 **self.options.native(),
             )  # fmt: skip
             self._pass(extractor, ["copy"] * len(self.captures), None)
@@ -206,10 +264,14 @@ class _Run:
         self.report.packets, self.report.bytes, self.report.out_bytes = done
 
 
+def _replaceable(output: Path) -> bool:
+    return output != STANDARD and (not output.exists() or output.is_file())
+
+
 @contextmanager
 def _made(output: Path) -> Iterator[Path]:
     """The path to write to; what stands there becomes ``output`` when all went well."""
-    if output == STANDARD or (output.exists() and not output.is_file()):
+    if not _replaceable(output):
         yield output
         return
     with Part(output) as part:

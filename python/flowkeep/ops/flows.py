@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from .. import _native
+from ..errors import IndexMisfitError
 from ..flow import Flows, ReadOptions
 from ..paths import Found
+from .index import fitting_index, note_misfit
 from .meter import Meter, Progress
 from .reading import check_filter
 
@@ -22,7 +24,15 @@ def list_flows(
     """The flows of a data set, with ``details`` also those of ``flow.DETAILS``.
 
     Raises OSError and FlowkeepError for a file that cannot be read."""
-    scanner = _native.Scanner(**(options or ReadOptions()).native(), details=details)
+    options = options or ReadOptions()
+    index, note = (None, None) if details else fitting_index(found, options)
+    if index is not None:
+        path = os.fspath(found.captures[0].path)
+        try:
+            return Flows(index.flows(community_seed=community_seed), [index.scan(path)])
+        except IndexMisfitError as error:
+            note = str(error)
+    scanner = _native.Scanner(**options.native(), details=details)
     meter = Meter(found.bytes, progress)
     files = []
     for capture in found.captures:
@@ -30,4 +40,5 @@ def list_flows(
         beside = None if ledger is None else os.fspath(ledger)
         files.append(scanner.file(os.fspath(capture.path), ledger=beside, progress=meter.file(capture.size)))
     check_filter(files)
+    note_misfit(files, note)
     return Flows(scanner.flows(community_seed=community_seed), files)

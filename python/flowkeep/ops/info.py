@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .. import _native
 from ..flow import ReadOptions
 from ..paths import Found
+from .index import note_state
 from .meter import Meter, Progress
 from .reading import check_filter
 
@@ -55,7 +56,9 @@ def describe(
     for capture in found.captures:
         ledger = capture.ledger
         beside = None if ledger is None else os.fspath(ledger)
-        files.append(scanner.file(os.fspath(capture.path), ledger=beside, progress=meter.file(capture.size)))
+        scan = scanner.file(os.fspath(capture.path), ledger=beside, progress=meter.file(capture.size))
+        note_state(scan, capture, options or ReadOptions())
+        files.append(scan)
     check_filter(files)
     bins = scanner.histogram()
     skipped = [(os.fspath(path), why) for path, why in found.skipped]

@@ -104,6 +104,12 @@ class FlowQuery:
         words = set(re.findall(r"\w+", self.where or ""))
         return not words.isdisjoint(columns)
 
+    def named(self) -> tuple[list[int], list[str]] | None:
+        """The ``flow_id``s and the Community IDs, if nothing else is asked; no flow table is needed then."""
+        alone = FlowQuery(flows=self.flows)
+        # Lists are not compared: what is in a file is no part of the question.
+        return self._ids() if self.flows and not self.lists and self == alone else None
+
     def _ids(self) -> tuple[list[int], list[str]]:
         numbers, communities = [], []
         for text in self.flows:
@@ -172,9 +178,7 @@ class FlowQuery:
         import polars as pl
 
         numbers, communities = self._ids()
-        beyond = [n for n in numbers if n >= len(frame)]
-        if beyond:
-            raise UsageError(f"there is no flow {beyond[0]}: there are {len(frame)}, counted from 0")
+        refuse_beyond(numbers, len(frame))
         by_community = pl.col("community_id").is_in(communities).fill_null(False)
         return frame.select(pl.col("flow_id").is_in(numbers) | by_community).to_series()
 
@@ -229,6 +233,13 @@ def _resolved(when: int | Moment, frame: polars.DataFrame) -> int:
     first, last = frame["first_ts"].dt.epoch("ns").min(), frame["last_ts"].dt.epoch("ns").max()
     assert isinstance(first, int) and isinstance(last, int)
     return when.at(first, last)
+
+
+def refuse_beyond(numbers: Sequence[int], flows: int) -> None:
+    """Raise UsageError for a ``flow_id`` that none of so many flows has."""
+    beyond = [n for n in numbers if n >= flows]
+    if beyond:
+        raise UsageError(f"there is no flow {beyond[0]}: there are {flows}, counted from 0")
 
 
 def _reason(error: Exception, columns: list[str]) -> str:

@@ -81,6 +81,27 @@ impl Table {
         }
     }
 
+    /// A table of flows that were listed before, in the order in which they were begun. It is there to be
+    /// read: no packet can be counted to it, for its sessions do not go on.
+    pub fn listed(rules: Rules, flows: impl IntoIterator<Item = Flow>) -> Self {
+        let mut table = Self::new(rules, Left::Start, Seed::default());
+        for flow in flows {
+            if table.len == NONE - 1 {
+                break;
+            }
+            match table.blocks.last_mut() {
+                Some(block) if block.len() < BLOCK => block.push(flow),
+                _ => {
+                    let mut block = Vec::with_capacity(BLOCK);
+                    block.push(flow);
+                    table.blocks.push(block);
+                }
+            }
+            table.len += 1;
+        }
+        table
+    }
+
     /// Takes a prepared block if there is none in stock. True: prepare another one, there will be more flows.
     pub fn restock(&mut self, block: &mut Block) -> bool {
         if block.0.capacity() != 0 {

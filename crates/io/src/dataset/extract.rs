@@ -14,6 +14,7 @@ use super::split::Split;
 use super::trim::end_listing;
 use super::{Error, Settings};
 use crate::codec::Compression;
+use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;
 
@@ -23,10 +24,15 @@ enum Target {
     Many(Box<Split>),
 }
 
+/// Flows that are picked by an index: number in the table and tag.
+type Picked = (Arc<Index>, Vec<(u32, u32)>);
+
 /// Captures being taken apart.
 pub struct Extract {
     settings: Settings,
     tag: pipe::Tag,
+    /// Where the flows' records lie, and the flows.
+    index: Option<Picked>,
     target: Target,
 }
 
@@ -42,13 +48,34 @@ impl Extract {
     ) -> Result<Self, Error> {
         let output = Output::open(Some(out), compression, false).map_err(Error::Output)?;
         let tag = tag(&settings, flows)?;
-        Ok(Self { settings, tag, target: Target::One(Box::new(Outlet::new(output))) })
+        Ok(Self { settings, tag, index: None, target: Target::One(Box::new(Outlet::new(output))) })
     }
 
     /// The same into many files.
     pub fn split(settings: Settings, flows: (&Flows, &[u32]), split: Split) -> Result<Self, Error> {
         let tag = tag(&settings, Some(flows))?;
-        Ok(Self { settings, tag, target: Target::Many(Box::new(split)) })
+        Ok(Self { settings, tag, index: None, target: Target::Many(Box::new(split)) })
+    }
+
+    /// The one capture has an index: these flows (numbers in the table, each with its tag) are picked by it,
+    /// without a pass over the capture.
+    pub fn use_index(&mut self, index: Arc<Index>, wanted: Vec<(u32, u32)>) {
+        self.index = Some((index, wanted));
+    }
+
+    fn pick(&mut self, form: Form, control: &Control) -> Result<Option<FileReport>, Error> {
+        let Some((index, wanted)) = &self.index else { return Ok(None) };
+        match &mut self.target {
+            Target::One(outlet) => {
+                outlet.begin_file(form);
+                index.pick(wanted, self.settings.options, &mut **outlet, control)?;
+            }
+            Target::Many(split) => {
+                split.begin_file();
+                index.pick(wanted, self.settings.options, &mut **split, control)?;
+            }
+        }
+        Ok(Some(index.head().report.clone()))
     }
 
     /// Goes over the next capture. `form`: how its packets are written to the one file.
@@ -60,6 +87,9 @@ impl Extract {
         last: bool,
         control: &Control,
     ) -> Result<FileReport, Error> {
+        if let Some(report) = self.pick(form, control)? {
+            return Ok(report);
+        }
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger, old) = match beside {
             Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),

@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn plan(&self) -> Plan<'_> {
+    pub(crate) fn plan(&self) -> Plan<'_> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = if self.jobs == 0 { cores() } else { self.jobs };
         Plan {
@@ -67,6 +67,8 @@ pub enum Error {
     Output(io::Error),
     /// The call makes no sense; in words.
     Usage(String),
+    /// An index does not fit its capture; in words.
+    Stale(String),
 }
 
 impl From<Stop> for Error {
@@ -85,7 +87,7 @@ impl fmt::Display for Error {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Input(stop) => stop.fmt(f),
             Self::Open(error) | Self::Output(error) => error.fmt(f),
-            Self::Usage(text) => f.write_str(text),
+            Self::Usage(text) | Self::Stale(text) => f.write_str(text),
         }
     }
 }

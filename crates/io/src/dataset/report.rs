@@ -66,7 +66,7 @@ pub struct FileReport {
 }
 
 impl FileReport {
-    pub(super) fn new(
+    pub(crate) fn new(
         end: End,
         compression: Option<Compression>,
         size: u64,
