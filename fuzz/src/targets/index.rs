@@ -60,7 +60,7 @@ pub fn index(data: &[u8], notes: &mut Vec<u64>) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let (path, beside) = (scratch("pcap"), scratch("index"));
     let settings =
-        Settings { options: Options::default(), rules: Rules::default(), jobs: 1, seed: Seed::default() };
+        Settings { options: Options::default(), rules: Rules::default(), jobs: 1, seed: Seed::default(), filter: None };
     let made = std::fs::write(&path, capture()).map_err(|e| e.to_string()).and_then(|()| {
         build(&settings, &path, &beside, &Control::default()).map_err(|e| e.to_string())?;
         unpacked(&beside)
