@@ -1,5 +1,6 @@
 //! What is fuzzed: each target is a function that panics when something is wrong.
 
+mod bpf;
 mod carve;
 mod codec;
 mod index;
@@ -22,7 +23,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
@@ -30,6 +31,7 @@ pub const TARGETS: [Target; 6] = [
     Target { name: "pipe", run: pipe::pipe, seeds: seeds::captures },
     Target { name: "index", run: index::index, seeds: index::seeds },
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
+    Target { name: "bpf", run: bpf::bpf, seeds: bpf::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
 ];
 

@@ -119,6 +119,12 @@ class FlowTable:
     def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
         """Per row: 1 if the client's address is in one of the networks (address of 4 or 16 bytes, bits
         that count), 2 if the server's is, 3 for both."""
+    def matching(self, program: bytes, *, tags: bool) -> bytes:
+        """Per row: 1 if the BPF program (for Ethernet) matches packets of either direction, 0 if not. Else it
+        depends on what differs from packet to packet: 2 their length, 3 Ethernet addresses, 4 the rest of a
+        VLAN tag, 5 of the IP header, 6 of the transport header, 7 the payload. ``tags``: it sees VLAN tags.
+
+        Raises ValueError for a program that cannot be run."""
     def take(self, ids: Sequence[int]) -> FlowTable:
         """The rows with these flow_ids, in this order. Raises ValueError for one there is not."""
     def slice(self, offset: int, n: int) -> FlowTable: ...

@@ -110,6 +110,11 @@ class Flows:
         the server's is, 3 for both."""
         return self._table.inside(networks)
 
+    def matching(self, program: bytes, *, tags: bool) -> bytes:
+        """Per row: 1 if a BPF program for Ethernet matches packets of one direction or the other, 0 if not;
+        else a number of what it depends on that a flow does not have."""
+        return self._table.matching(program, tags=tags)
+
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time as clock
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Literal
 
 from .errors import UsageError
 
@@ -87,9 +89,36 @@ def parse_time(text: str, *, now_ns: int | None = None) -> int:
             whole = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
             return whole * 1_000_000_000 + int((found["fraction"] or "").ljust(9, "0")[:9] or 0)
     raise UsageError(
-        f"{text!r} is not a time: write 2024-05-01, 2024-05-01T12:00:00Z, seconds since 1970, or 2h for "
-        "two hours ago"
+        f"{text!r} is not a time: write 2024-05-01, 2024-05-01T12:00:00Z, seconds since 1970, 2h for "
+        "two hours ago, or end-2h for two hours before the last packet"
     )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time that is known once the captures are: so long after their first or before their last packet."""
+
+    anchor: Literal["start", "end"]
+    offset_ns: int
+
+    def at(self, first_ns: int, last_ns: int) -> int:
+        """Nanoseconds since the epoch."""
+        return first_ns + self.offset_ns if self.anchor == "start" else last_ns - self.offset_ns
+
+
+def parse_moment(text: str) -> int | Moment:
+    """A time as :func:`parse_time` takes it, or one by the captures: ``start+10min`` after their first
+    packet, ``end-2h`` before their last one.
+
+    Raises UsageError.
+    """
+    found = re.fullmatch(r"\s*(start|end)\s*(?:([+-])\s*([\d.]+\s*[A-Za-z]*))?\s*", text, re.ASCII)
+    if not found:
+        return parse_time(text)
+    anchor: Literal["start", "end"] = "start" if found[1] == "start" else "end"
+    if found[2] and found[2] != ("+" if anchor == "start" else "-"):
+        raise UsageError(f"{text!r} is outside of the captures: write start+10min or end-2h")
+    return Moment(anchor, parse_seconds(found[3]) if found[3] else 0)
 
 
 def size(n: float) -> str:

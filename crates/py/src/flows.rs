@@ -8,6 +8,7 @@ use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use flowkeep_core::flow::client::client;
+use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
 use flowkeep_io::table::details::{Value, NAMES};
 use flowkeep_io::table::flows::Flows;
@@ -64,6 +65,13 @@ impl FlowTable {
 
     fn inside<'py>(&self, py: Python<'py>, networks: Vec<(Vec<u8>, u32)>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &py.detach(|| self.0.inside(&networks)))
+    }
+
+    #[pyo3(signature = (program, *, tags))]
+    fn matching<'py>(&self, py: Python<'py>, program: Vec<u8>, tags: bool) -> PyResult<Bound<'py, PyBytes>> {
+        let program = Program::decode(&program).map_err(|why| PyValueError::new_err(why.to_string()))?;
+        let filter = FlowFilter::new(program, tags);
+        Ok(PyBytes::new(py, &py.detach(|| self.0.matching(&filter))))
     }
 
     fn take(&self, ids: Vec<u32>) -> PyResult<Self> {

@@ -59,8 +59,13 @@ pub fn index(data: &[u8], notes: &mut Vec<u64>) {
 /// The parts of a true index, each behind its length.
 pub fn seeds() -> Vec<Vec<u8>> {
     let (path, beside) = (scratch("pcap"), scratch("index"));
-    let settings =
-        Settings { options: Options::default(), rules: Rules::default(), jobs: 1, seed: Seed::default() };
+    let settings = Settings {
+        options: Options::default(),
+        rules: Rules::default(),
+        jobs: 1,
+        seed: Seed::default(),
+        filter: None,
+    };
     let made = std::fs::write(&path, capture()).map_err(|e| e.to_string()).and_then(|()| {
         build(&settings, &path, &beside, &Control::default()).map_err(|e| e.to_string())?;
         unpacked(&beside)

@@ -64,7 +64,8 @@ struct Trimmed {
 }
 
 fn pass(data: &[u8], how: How, passes: Passes<'_>) -> Option<(Stats, Option<Damage>)> {
-    let plan = Plan { options: how.options, filter: None, seed: Seed(1, 2), jobs: how.jobs, chunk: how.chunk };
+    let plan =
+        Plan { options: how.options, filter: None, seed: Seed(1, 2), jobs: how.jobs, chunk: how.chunk };
     let (at, mut pipe) = (Bytes(data), data);
     let input = if how.stream { Input::Stream(&mut pipe) } else { Input::At(&at, data.len() as u64) };
     match run(input, &plan, passes, &Control::default()) {

@@ -66,7 +66,8 @@ def extract(
     \b
     flowkeep extract day/ --flow 17 --flow 1:LQU9qZlK+B5F3KDmev6m5PMibrg= -o two.pcap
     flowkeep extract day/ --where "server_port = 445 and bytes > 1e6" -o smb.pcapng
-    flowkeep extract day/ --network 10.1.0.0/16 --since 2h -o - | wireshark -k -i -
+    flowkeep extract day/ --flows-from alerts.log -o alerts.pcap
+    flowkeep extract day/ --network 10.1.0.0/16 --since end-2h -o - | wireshark -k -i -
     flowkeep extract day/ --where "proto = 'udp'" --split host -o hosts/
     """
     if output is None and open_with is None:
@@ -81,7 +82,7 @@ def extract(
             f"--open-with {safe(open_with)}: "
             + ("there is no such program" if program is None else "it goes with one capture in a file")
         )
-    wanted = query(given)
+    wanted = query(given, paths)
     if output is None:
         output = str(Path(tempfile.mkdtemp(prefix="flowkeep-")) / "flows.pcapng")
     plan = ExtractPlan(Path(output), form, compress, split)
@@ -90,6 +91,7 @@ def extract(
         report = extract_flows(found, wanted, plan, read_options(given), progress=bar.update)
     if output != "-":
         click.echo(_said(report), err=True)
+    notes.listed(wanted.lists, report.unmatched)
     notes.filtered(report.scans)
     damaged = notes.oddities(report.scans)
     if program is not None:

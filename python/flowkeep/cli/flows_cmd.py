@@ -74,11 +74,13 @@ def flows(
     flowkeep flows big.pcap --sort bytes --limit 10
     flowkeep flows captures/ --format csv -o flows.csv
     zcat old.pcap.gz | flowkeep flows - --format ndjson
-    flowkeep flows captures/ --where "server_bytes > 1e6" --network 10.0.0.0/8 --since 2h
+    flowkeep flows captures/ --where "server_bytes > 1e6" --network 10.0.0.0/8 --since end-2h
+    flowkeep flows captures/ --flow-filter 'tcp and not port 443' --sort bytes
+    flowkeep flows captures/ --flows-from alerts.log
     """
     if form in ("parquet", "arrow") and output == "-" and sys.stdout.isatty():
         raise UsageError(f"--format {form} is binary: name a file with -o, or pipe it")
-    wanted = query(given)
+    wanted = query(given, paths)
     found = find(paths)
     check_target(output, found.captures)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
@@ -87,8 +89,10 @@ def flows(
         table = list_flows(
             found, read_options(given), details=details, community_seed=community_seed, progress=bar.update
         )
-    if wanted or wanted.invert:
-        table = table.take(wanted.ids(table))
+    if wanted:
+        choice = wanted.choose(table)
+        table = table.take(choice.ids)
+        notes.listed(wanted.lists, choice.unmatched)
     total = len(table)
     if limit is None and form == "table":
         limit = _TABLE_ROWS

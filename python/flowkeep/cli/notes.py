@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .. import _native
 from ..ops.damage import damage
+from ..select.tuples import Wanted
 from ..text import safe
 from .stream import complain
 
@@ -26,6 +27,27 @@ def filtered(files: Sequence[_native.FileScan]) -> None:
     if out:
         left = sum(scan["packets"] for scan in files)
         complain(f"{out:,} of {out + left:,} packets do not match the filter")
+
+
+_LINES = 8
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def listed(lists: Sequence[Wanted], unmatched: Mapping[str, Sequence[int]]) -> None:
+    """Say what was found in lists of flows, and what of it in the captures."""
+    for wanted in lists:
+        vain = unmatched.get(wanted.source, ())
+        named = _count(len(wanted.lines), "different flow")
+        text = f"{wanted.source}: {named} named in {_count(wanted.read, 'line')}"
+        if wanted.skipped:
+            text += f" ({wanted.skipped:,} lines skipped: too long, or no text)"
+        if vain:
+            some = ", ".join(map(str, vain[:_LINES])) + (" ..." if len(vain) > _LINES else "")
+            text += f"; {len(vain):,} of them match no flow, first named on line {some}"
+        complain(text)
 
 
 def oddities(files: Iterable[_native.FileScan]) -> bool:

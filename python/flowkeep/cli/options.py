@@ -12,27 +12,30 @@ from ..errors import UsageError
 from ..flow import ReadOptions
 from ..select import read_expression
 from ..select.query import FlowQuery
-from ..units import parse_seconds, parse_size, parse_time
+from ..units import Moment, parse_moment, parse_seconds, parse_size
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Unit(click.ParamType[int]):
+T = TypeVar("T")
+
+
+class _Unit(click.ParamType[T]):
     """A number with a unit."""
 
-    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
         self.name, self._parse = name, parse
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
         try:
-            return value if isinstance(value, int) else self._parse(value)
+            return self._parse(value) if isinstance(value, str) else value
         except UsageError as error:
             self.fail(str(error), param, ctx)
 
 
 SIZE = _Unit("size", parse_size)
 SECONDS = _Unit("seconds", parse_seconds)
-WHEN = _Unit("time", parse_time)
+WHEN: _Unit[int | Moment] = _Unit("time", parse_moment)
 
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 
@@ -92,12 +95,18 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
 _SELECT = [
     click.option("-w", "--where", metavar="SQL",
                  help="Flows that meet a condition over the columns, e.g. \"server_bytes > 1e6\"."),
+    click.option("--flow-filter", metavar="EXPR",
+                 help="Flows that match in either direction, as in tcpdump: 'tcp and not net 10.0.0.0/8'."),
+    click.option("--flows-from", multiple=True, metavar="FILE",
+                 help="Flows named in logs, alerts, CSV or any text, by address and port or Community ID; "
+                 "- is standard input; may be given several times."),
     click.option("--flow", "flow_names", multiple=True, metavar="ID",
                  help="A flow by its flow_id or Community ID; may be given several times."),
     click.option("--network", "networks", multiple=True, metavar="CIDR",
                  help="Flows with an end in this network; several: in any of them."),
     click.option("--since", type=WHEN, metavar="TIME",
-                 help="Flows seen at this time or later: 2024-05-01T12:00 (UTC), or 2h for two hours ago."),
+                 help="Flows seen at this time or later: 2024-05-01T12:00 (UTC), 2h for two hours ago, "
+                 "end-2h for two hours before the last packet, start+10min."),
     click.option("--until", type=WHEN, metavar="TIME", help="Flows seen at this time or earlier."),
     click.option("--not", "invert", is_flag=True, help="The other flows: those that are not chosen."),
 ]  # fmt: skip
@@ -110,13 +119,23 @@ def selecting(command: F) -> F:
     return command
 
 
-def query(given: dict[str, Any]) -> FlowQuery:
+def query(given: dict[str, Any], paths: tuple[str, ...]) -> FlowQuery:
     """The :class:`FlowQuery` of a command's keywords."""
-    return FlowQuery(
+    if given["flows_from"].count("-") + paths.count("-") > 1:
+        raise UsageError("standard input is one: it cannot be read twice, as captures and lists of flows")
+    wanted = FlowQuery(
         where=given["where"],
+        flow_filter=given["flow_filter"],
+        flows_from=tuple(given["flows_from"]),
         flows=tuple(given["flow_names"]),
         networks=tuple(given["networks"]),
         since_ns=given["since"],
         until_ns=given["until"],
         invert=given["invert"],
     )
+    if wanted.invert and not wanted:
+        raise UsageError(
+            "--not turns a choice around, and nothing is chosen: give a condition with it, such as "
+            "--where \"server_port = 443\", --flow-filter 'port 443', --network or --flows-from"
+        )
+    return wanted

@@ -14,7 +14,7 @@ from .. import _native
 from ..errors import IndexMisfitError, OutputError, UsageError
 from ..flow import DETAILS, Flows, ReadOptions
 from ..paths import STANDARD, Capture, Found
-from ..select.query import FlowQuery, refuse_beyond
+from ..select.query import Choice, FlowQuery, refuse_beyond
 from ..sink.atomic import Part, sync_folder
 from ..text import safe
 from .damage import damage
@@ -76,6 +76,8 @@ class ExtractReport:
     scans: list[_native.FileScan] = field(default_factory=list)
     """What was found in each capture."""
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    unmatched: dict[str, list[int]] = field(default_factory=dict)
+    """Of each list of flows: the lines that name no flow."""
 
     @property
     def clean(self) -> bool:
@@ -121,9 +123,14 @@ def extract(
         if everything
         else list_flows(found, options, details=query.mentions(DETAILS), progress=meter.file(found.bytes))
     )
-    ids = [] if flows is None else query.ids(flows)
+    choice = Choice([]) if flows is None else query.choose(flows)
+    ids = choice.ids
     report = ExtractReport(
-        plan.output, len(ids), 0 if flows is None else len(flows), skipped=list(found.skipped)
+        plan.output,
+        len(ids),
+        0 if flows is None else len(flows),
+        skipped=list(found.skipped),
+        unmatched=choice.unmatched,
     )
     _Run(captures, flows, ids, plan, options, meter, report).run()
     note_misfit(report.scans, note)
@@ -140,6 +147,7 @@ def _with_index(
     def listed() -> Flows:
         return Flows(index.flows(), [index.scan(path)])
 
+    unmatched: dict[str, list[int]] = {}
     flows, named = None, query.named() if index.plain and plan.split is None else None
     if named is not None:
         numbers, communities = named
@@ -148,11 +156,14 @@ def _with_index(
         ids = sorted({*numbers, *(by_community or [])})
     else:
         flows = listed()
-        ids = query.ids(flows)
+        choice = query.choose(flows)
+        ids, unmatched = choice.ids, choice.unmatched
     picked = index.can_pick(None if flows is None else flows.native, ids)
     if flows is None and not picked:
         flows = listed()
-    report = ExtractReport(plan.output, len(ids), len(index), skipped=list(found.skipped))
+    report = ExtractReport(
+        plan.output, len(ids), len(index), skipped=list(found.skipped), unmatched=unmatched
+    )
     meter = Meter(found.bytes, progress)
     run = _Run(found.captures, flows, ids, plan, options, meter, report, index if picked else None)
     run.rehearse()

@@ -6,6 +6,6 @@ programs over the packets.
 
 from __future__ import annotations
 
-from .libpcap import PacketFilter, compile_filter, read_expression
+from .libpcap import PacketFilter, compile_filter, compile_for_flows, read_expression
 
-__all__ = ["PacketFilter", "compile_filter", "read_expression"]
+__all__ = ["PacketFilter", "compile_filter", "compile_for_flows", "read_expression"]

@@ -19,7 +19,7 @@ from typing import Any
 from .. import _native
 from ..errors import UsageError
 from ..text import safe
-from .names import names_to_look_up
+from .names import names_to_look_up, words_of
 
 Rule = str | bytes | tuple[bytes, bytes]
 """What is done with packets of a link type: a reason for refusing them, a program, or one for each byte order
@@ -121,14 +121,7 @@ def _rules(compiler: _Compiler) -> Iterator[tuple[int, Rule]]:
             yield link, rule
 
 
-@lru_cache(maxsize=16)
-def compile_filter(expression: str, *, look_up: bool = False) -> PacketFilter:
-    """Compile an expression (pcap-filter(7)) for every link type that libpcap knows.
-
-    Host and network names are refused unless ``look_up``: libpcap would ask the name servers for them. Raises
-    UsageError for an expression that is wrong for all link types. One that is wrong for some of them is
-    not: packets of those match nothing, and are counted.
-    """
+def _check(expression: str, look_up: bool) -> None:
     if len(expression) > MAX_LENGTH:
         raise UsageError(
             f"the filter has {len(expression)} characters, {MAX_LENGTH} are the most: write networks "
@@ -143,6 +136,17 @@ def compile_filter(expression: str, *, look_up: bool = False) -> PacketFilter:
                 f"filter {safe(expression)!r}: {safe(names[0])} is no word of the filter language, "
                 "and names are not looked up, so that no name server learns of them: write an address"
             )
+
+
+@lru_cache(maxsize=16)
+def compile_filter(expression: str, *, look_up: bool = False) -> PacketFilter:
+    """Compile an expression (pcap-filter(7)) for every link type that libpcap knows.
+
+    Host and network names are refused unless ``look_up``: libpcap would ask the name servers for them. Raises
+    UsageError for an expression that is wrong for all link types. One that is wrong for some of them is
+    not: packets of those match nothing, and are counted.
+    """
+    _check(expression, look_up)
     # One file for all headers, written over each time: making a new one costs more than compiling.
     with tempfile.NamedTemporaryFile(prefix="flowkeep-", suffix=".pcap", buffering=0) as file:
         compiler = _Compiler(expression, file)
@@ -159,6 +163,33 @@ def compile_filter(expression: str, *, look_up: bool = False) -> PacketFilter:
     if all(isinstance(rule, str) or rule == _NOTHING or rule == (_NOTHING, _NOTHING) for _, rule in rules):
         raise _wrong(expression, why)
     return PacketFilter(expression, rules)
+
+
+_NOT_OF_FLOWS = {
+    "mpls": "labels", "pppoed": "PPPoE", "pppoes": "PPPoE", "geneve": "what is around a tunnel",
+    "vxlan": "what is around a tunnel",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def compile_for_flows(expression: str) -> tuple[bytes, bool]:
+    """Compile an expression for flows: the program for Ethernet, and whether it looks at VLAN tags.
+
+    Raises UsageError for one that is wrong, or that speaks of what a flow does not have.
+    """
+    _check(expression, look_up=False)
+    words = set(words_of(expression))
+    for word, what in _NOT_OF_FLOWS.items():
+        if word in words:
+            raise UsageError(
+                f"flow filter {safe(expression)!r}: {word} asks for {what}, of which a flow table "
+                "knows nothing: use --filter, which looks at packets, or --where with the column tunnel"
+            )
+    with tempfile.NamedTemporaryFile(prefix="flowkeep-", suffix=".pcap", buffering=0) as file:
+        rule = _Compiler(expression, file).rule(1)
+    if not isinstance(rule, bytes):
+        raise _wrong(expression, str(rule))
+    return rule, "vlan" in words
 
 
 def _wrong(expression: str, why: str) -> UsageError:

@@ -68,6 +68,11 @@ def names_to_look_up(expression: str) -> list[str]:
     return found
 
 
+def words_of(expression: str) -> list[str]:
+    """The words of an expression that are not escaped."""
+    return [token[0] for token in _WORD.finditer(expression) if token.lastgroup == "word"]
+
+
 def _is_number_or_address(text: str) -> bool:
     if _NUMBER.fullmatch(text) or _MAC.fullmatch(text) or _RANGE.fullmatch(text):
         return True

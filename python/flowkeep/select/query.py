@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import UsageError
 from ..text import safe
+from ..units import Moment
+from .libpcap import compile_for_flows
+from .listing import read_list
+from .tuples import COMMUNITY_ID, Wanted
 
 if TYPE_CHECKING:
     import polars
 
-_COMMUNITY_ID = re.compile(r"1:[A-Za-z0-9+/]{27}=")
+_PARTS = {
+    2: "its length (len, greater, less)", 3: "its Ethernet addresses", 4: "the priority in its VLAN tag",
+    5: "its IP header besides addresses and protocol", 6: "its transport header besides ports (flags, types)",
+    7: "its payload or further headers",
+}  # fmt: skip
+"""What a flow filter may depend on that a flow does not have, as the native core numbers it."""
 
 
 class Table(Protocol):
@@ -32,6 +42,20 @@ class Table(Protocol):
         """Per row: 1 if the client is in one of the networks, 2 if the server is, 3 for both."""
         ...
 
+    def matching(self, program: bytes, *, tags: bool) -> bytes:
+        """Per row: 1 if a BPF program matches, 0 if not, else the number in :data:`_PARTS`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a query chose."""
+
+    ids: list[int]
+    """The ``flow_id``s, ascending."""
+    unmatched: dict[str, list[int]] = field(default_factory=dict)
+    """Of each list: the lines whose tuples and Community IDs are those of no flow."""
+
 
 @dataclass(frozen=True)
 class FlowQuery:
@@ -44,21 +68,36 @@ class FlowQuery:
     """``flow_id``s or Community IDs, any of which a flow must have."""
     networks: tuple[str, ...] = ()
     """CIDR blocks or addresses, in one of which an end of the flow must be."""
-    since_ns: int | None = None
+    since_ns: int | Moment | None = None
     """The flow was still seen at this time, nanoseconds since the epoch, or later."""
-    until_ns: int | None = None
+    until_ns: int | Moment | None = None
     """The flow was already seen at this time or earlier."""
     invert: bool = False
+    flow_filter: str | None = None
+    """Expression of pcap-filter(7) about addresses, ports, protocol and VLAN; a flow meets it when packets of
+    one direction would."""
+    flows_from: tuple[str | os.PathLike[str], ...] = ()
+    """Files with tuples or Community IDs, any of which a flow must have, see :mod:`.tuples`; they are read at
+    once. ``-`` is standard input."""
+    lists: tuple[Wanted, ...] = field(default=(), repr=False, compare=False)
+    """What was found in them, and any other that is given."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what cannot be meant."""
+        """Read the lists. Raises OSError, and UsageError for what cannot be meant."""
         self._ids()
         self._blocks()
+        if self.flow_filter is not None:
+            compile_for_flows(self.flow_filter)
+        names = (self.flows_from,) if isinstance(self.flows_from, str | os.PathLike) else self.flows_from
+        object.__setattr__(self, "flows_from", tuple(names))
+        if not self.lists:
+            object.__setattr__(self, "lists", tuple(read_list(name) for name in self.flows_from))
 
     def __bool__(self) -> bool:
         """Whether any condition is given."""
         times = self.since_ns is not None or self.until_ns is not None
-        return self.where is not None or bool(self.flows or self.networks) or times
+        texts = self.where is not None or self.flow_filter is not None
+        return texts or bool(self.flows or self.networks or self.lists) or times
 
     def mentions(self, columns: Sequence[str]) -> bool:
         """Whether the condition speaks of one of these columns."""
@@ -68,14 +107,15 @@ class FlowQuery:
     def named(self) -> tuple[list[int], list[str]] | None:
         """The ``flow_id``s and the Community IDs, if nothing else is asked; no flow table is needed then."""
         alone = FlowQuery(flows=self.flows)
-        return self._ids() if self.flows and self == alone else None
+        # Lists are not compared: what is in a file is no part of the question.
+        return self._ids() if self.flows and not self.lists and self == alone else None
 
     def _ids(self) -> tuple[list[int], list[str]]:
         numbers, communities = [], []
         for text in self.flows:
             if text.isascii() and text.isdigit() and len(text) < 11:
                 numbers.append(int(text))
-            elif _COMMUNITY_ID.fullmatch(text):
+            elif COMMUNITY_ID.fullmatch(text):
                 communities.append(text)
             else:
                 raise UsageError(
@@ -99,31 +139,64 @@ class FlowQuery:
 
     def ids(self, table: Table) -> list[int]:
         """The ``flow_id``s of the flows that are wanted, ascending. Raises UsageError."""
+        return self.choose(table).ids
+
+    def choose(self, table: Table) -> Choice:
+        """The flows that are wanted, and what was looked for in vain. Raises UsageError."""
         import polars as pl
 
         frame = table.to_polars()
         wanted = (
             pl.Series([True]).new_from_index(0, len(frame)) if len(frame) else pl.Series([], dtype=pl.Boolean)
         )
+        unmatched: dict[str, list[int]] = {}
         if self.flows:
-            numbers, communities = self._ids()
-            refuse_beyond(numbers, len(frame))
-            chosen = pl.col("flow_id").is_in(numbers) | pl.col("community_id").is_in(communities).fill_null(
-                False
-            )
-            wanted &= frame.select(chosen).to_series()
+            wanted &= self._named(frame)
+        if self.lists:
+            from .lookup import look_up
+
+            listed = pl.Series([False]).new_from_index(0, len(frame)) if len(frame) else wanted
+            for one in self.lists:
+                rows, unmatched[one.source] = look_up(frame, one)
+                listed |= rows
+            wanted &= listed
         if self.networks:
             wanted &= pl.Series(list(table.inside(self._blocks())), dtype=pl.UInt8) > 0
+        if self.flow_filter is not None:
+            wanted &= self._matching(table)
         if self.since_ns is not None:
-            wanted &= frame["last_ts"].dt.epoch("ns") >= self.since_ns
+            wanted &= frame["last_ts"].dt.epoch("ns") >= _resolved(self.since_ns, frame)
         if self.until_ns is not None:
-            wanted &= frame["first_ts"].dt.epoch("ns") <= self.until_ns
+            wanted &= frame["first_ts"].dt.epoch("ns") <= _resolved(self.until_ns, frame)
         if self.where is not None:
             wanted &= self._where(frame)
         if self.invert:
             wanted = ~wanted
-        chosen_ids: list[int] = frame["flow_id"].filter(wanted).sort().to_list()
-        return chosen_ids
+        return Choice(frame["flow_id"].filter(wanted).sort().to_list(), unmatched)
+
+    def _named(self, frame: polars.DataFrame) -> polars.Series:
+        import polars as pl
+
+        numbers, communities = self._ids()
+        refuse_beyond(numbers, len(frame))
+        by_community = pl.col("community_id").is_in(communities).fill_null(False)
+        return frame.select(pl.col("flow_id").is_in(numbers) | by_community).to_series()
+
+    def _matching(self, table: Table) -> polars.Series:
+        import polars as pl
+
+        assert self.flow_filter is not None
+        program, tags = compile_for_flows(self.flow_filter)
+        said = pl.Series(list(table.matching(program, tags=tags)), dtype=pl.UInt8)
+        open_ = said.filter(said > 1)
+        if len(open_):
+            raise UsageError(
+                f"flow filter {safe(self.flow_filter)!r}: for {len(open_):,} of {len(said):,} flows it "
+                f"depends on what differs from packet to packet: {_PARTS[open_[0]]}. A flow filter is about "
+                "addresses, ports, protocol and VLAN; --filter looks at packets, --where at columns such as "
+                "bytes and packets"
+            )
+        return said == 1
 
     def _where(self, frame: polars.DataFrame) -> polars.Series:
         import polars as pl
@@ -150,6 +223,16 @@ class FlowQuery:
         if len(column) == 1 and len(frame) != 1:
             column = column.new_from_index(0, len(frame))
         return column.fill_null(False)
+
+
+def _resolved(when: int | Moment, frame: polars.DataFrame) -> int:
+    if isinstance(when, int):
+        return when
+    if not len(frame):
+        return 0
+    first, last = frame["first_ts"].dt.epoch("ns").min(), frame["last_ts"].dt.epoch("ns").max()
+    assert isinstance(first, int) and isinstance(last, int)
+    return when.at(first, last)
 
 
 def refuse_beyond(numbers: Sequence[int], flows: int) -> None:

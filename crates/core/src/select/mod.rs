@@ -19,15 +19,21 @@
 //! ```
 
 mod chosen;
+mod flows;
+mod partly;
 mod program;
 mod run;
 
 #[cfg(test)]
 mod chosen_tests;
 #[cfg(test)]
+mod partly_tests;
+#[cfg(test)]
 mod select_tests;
 
 pub use chosen::{Chosen, Sessions, UNCHOSEN};
+pub use flows::{FlowFilter, FlowVerdict, Part};
+pub use partly::{Known, Partly, LENGTH};
 pub use program::{BadProgram, Program, MAX_INSTRUCTIONS};
 
 /// What is done with the packets of one link type.

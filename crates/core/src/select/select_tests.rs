@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Raw = (u16, u8, u8, u32);
+pub(super) type Raw = (u16, u8, u8, u32);
 
-fn bytes(code: &[Raw]) -> Vec<u8> {
+pub(super) fn bytes(code: &[Raw]) -> Vec<u8> {
     code.iter()
         .flat_map(|&(code, jt, jf, k)| {
             let [c0, c1] = code.to_le_bytes();
@@ -16,7 +16,7 @@ fn bytes(code: &[Raw]) -> Vec<u8> {
         .collect()
 }
 
-fn program(code: &[Raw]) -> Program {
+pub(super) fn program(code: &[Raw]) -> Program {
     Program::decode(&bytes(code)).unwrap()
 }
 
@@ -24,9 +24,9 @@ fn refused(code: &[Raw]) -> BadProgram {
     Program::decode(&bytes(code)).unwrap_err()
 }
 
-const ACCEPT: Raw = (0x06, 0, 0, 262_144);
-const REJECT: Raw = (0x06, 0, 0, 0);
-const RETURN_A: Raw = (0x16, 0, 0, 0);
+pub(super) const ACCEPT: Raw = (0x06, 0, 0, 262_144);
+pub(super) const REJECT: Raw = (0x06, 0, 0, 0);
+pub(super) const RETURN_A: Raw = (0x16, 0, 0, 0);
 
 /// What the program returns for a packet of ten bytes, 0 to 9, that was 100 bytes long.
 fn run(code: &[Raw]) -> u32 {
@@ -307,13 +307,13 @@ fn model(code: &[Raw], packet: &[u8], wirelen: u32) -> u32 {
 }
 
 /// All operations of classic BPF.
-const OPERATIONS: [u16; 49] = [
+pub(super) const OPERATIONS: [u16; 49] = [
     0x00, 0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0x60, 0x80, 0x01, 0x61, 0x81, 0xb1, 0x02, 0x03, 0x04, 0x14,
     0x24, 0x34, 0x44, 0x54, 0x64, 0x74, 0x84, 0x94, 0xa4, 0x0c, 0x1c, 0x2c, 0x3c, 0x4c, 0x5c, 0x6c, 0x7c,
     0x9c, 0xac, 0x05, 0x15, 0x25, 0x35, 0x45, 0x1d, 0x2d, 0x3d, 0x4d, 0x06, 0x16, 0x07, 0x87,
 ];
 
-fn constant() -> impl Strategy<Value = u32> {
+pub(super) fn constant() -> impl Strategy<Value = u32> {
     prop_oneof![8 => 0_u32..40, 2 => any::<u32>(), 1 => Just(u32::MAX), 1 => Just(0x8000_0000_u32)]
 }
 
@@ -325,7 +325,7 @@ fn instruction() -> impl Strategy<Value = Raw> {
 }
 
 /// Makes of any instructions a program that verifies.
-fn tamed(mut code: Vec<Raw>, last: Raw) -> Vec<Raw> {
+pub(super) fn tamed(mut code: Vec<Raw>, last: Raw) -> Vec<Raw> {
     code.push(last);
     let len = code.len();
     for (at, (op, jt, jf, k)) in code.iter_mut().enumerate() {

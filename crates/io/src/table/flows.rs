@@ -11,6 +11,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::community::{community_id, LEN};
 use flowkeep_core::flow::{state, Details, Flow, Table};
+use flowkeep_core::select::{FlowFilter, FlowVerdict};
 
 use super::column::Text;
 use super::details::{self, Row};
@@ -168,6 +169,17 @@ impl Flows {
                 u8::from(end(flow, c == 1)) | u8::from(end(flow, c == 0)) << 1
             })
             .collect()
+    }
+
+    /// Per row: 0 if the filter does not match, 1 if it does, else the number of the part
+    /// ([`flowkeep_core::select::Part`]) that it depends on.
+    pub fn matching(&self, filter: &FlowFilter) -> Vec<u8> {
+        let said = |row| match filter.verdict(self.row(row).1) {
+            FlowVerdict::NoMatch => 0,
+            FlowVerdict::Match => 1,
+            FlowVerdict::Undecided(part) => part as u8,
+        };
+        (0..self.len()).map(said).collect()
     }
 
     /// Number of rows.
