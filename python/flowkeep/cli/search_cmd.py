@@ -62,7 +62,7 @@ def search(
     flowkeep search -x "4d 5a 90 00" day/ --network 10.0.0.0/8
     flowkeep search evil.example day/ --flows
     """
-    wanted, looked_for = query(given), Pattern.of(pattern, kind or "string", ignore_case=ignore_case)
+    wanted, looked_for = query(given, paths), Pattern.of(pattern, kind or "string", ignore_case=ignore_case)
     if what is not None and form != "table":
         raise UsageError(f"--{what} writes plain lines: leave --format away")
     found = find(paths)
