@@ -20,7 +20,7 @@ PYTHON = [
     {"dataset"},
     {"cli"},
 ]
-RUST = [["error"], ["record"], ["packet"], ["flow"], ["cut"], ["pipe"]]
+RUST = [["error"], ["record"], ["packet"], ["flow"], ["cut"], ["identify"], ["pipe"]]
 
 
 def _group(name: str) -> int:

@@ -4,13 +4,14 @@
 //! only what stands to its left:
 //!
 //! ```text
-//! record ─ packet ─ flow ─ cut ─ pipe
+//! record ─ packet ─ flow ─ cut · identify ─ pipe
 //! ```
 //!
 //! * [`record`] finds the packet records of pcap and pcapng bytes.
 //! * [`packet`] reads the headers of one packet and says to which flow it belongs.
 //! * [`flow`] keeps the flow table: sessions, counters, and summaries that merge.
 //! * [`cut`] decides which packets of a flow are kept.
+//! * [`identify`] names the protocol of a flow by what is said in it.
 //! * [`pipe`] runs the stages over a whole input, on as many threads as asked.
 //!
 //! The core opens no file, reads no clock and holds no `unsafe`.
@@ -20,6 +21,7 @@
 pub mod cut;
 pub mod error;
 pub mod flow;
+pub mod identify;
 pub mod packet;
 pub mod pipe;
 pub mod record;
