@@ -235,7 +235,7 @@ impl Engine {
             };
             let opened_by_other = input.opener.is_some_and(|opener| opener != input.dir);
             let (client, server) = if opened_by_other { (Side::SILENT, side) } else { (side, Side::SILENT) };
-            let mut view = View {
+            let view = View {
                 transport: input.transport,
                 client,
                 server,
@@ -261,7 +261,6 @@ impl Engine {
                 Now::Open => {}
                 Now::Nothing => return Inner::Unknown,
             }
-            view.done = false;
         }
         let mut pending = self.spare.pop().unwrap_or_else(Pending::new);
         pending.want = want;

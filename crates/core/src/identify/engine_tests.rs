@@ -1,7 +1,7 @@
 //! The engine: order of segments, bounds, and what it forgets.
 
 use super::engine::{Engine, Input, State, MAX_PACKETS, WINDOW};
-use super::testkit::{tcp, udp};
+use super::testkit::{over, tcp, udp};
 use super::view::Transport;
 
 fn segment(seq: u32, bytes: &[u8]) -> Input<'_> {
@@ -109,4 +109,5 @@ fn who_opened_a_flow_does_not_hide_who_asks() {
 #[test]
 fn transports_do_not_mix() {
     udp().c("GET / HTTP/1.1\r\n\r\n").s("HTTP/1.1 200 OK\r\n\r\n").is_nothing();
+    over(Transport::Ip(89)).c("GET / HTTP/1.1\r\n\r\n").is_nothing();
 }

@@ -135,9 +135,9 @@ impl<'a> View<'a> {
     /// Who sent how much, packet by packet; at most [`super::engine::MAX_PACKETS`].
     pub fn turns(&self) -> impl ExactSizeIterator<Item = (Who, usize)> + 'a {
         let client = self.client_dir;
-        self.order.iter().map(move |turn| {
-            (if turn.dir == client { Who::Client } else { Who::Server }, turn.len as usize)
-        })
+        self.order
+            .iter()
+            .map(move |turn| (if turn.dir == client { Who::Client } else { Who::Server }, turn.len as usize))
     }
 
     /// Who sent the first payload.

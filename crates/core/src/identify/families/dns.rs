@@ -23,14 +23,7 @@ pub const FAMILY: Family = Family {
         Protocol { label: "nbns", title: "NetBIOS Name Service", on: UDP, ports: &[137], spec: "RFC 1002" },
     ],
     rules: &[
-        Rule {
-            label: "dns",
-            name: "message",
-            on: UDP,
-            client: Starts::Any,
-            server: Starts::Any,
-            check: dns,
-        },
+        Rule { label: "dns", name: "message", on: UDP, client: Starts::Any, server: Starts::Any, check: dns },
         Rule {
             label: "dns",
             name: "stream",
@@ -48,7 +41,6 @@ struct Message<'a> {
     head: Header,
     /// Name, type and class of the first question as they stand.
     question: &'a [u8],
-    kind: u16,
     label: &'static str,
     /// Letters, digits and hyphens only in the first name, or a root query.
     plain: bool,
@@ -114,7 +106,6 @@ fn message(bytes: &[u8]) -> Step<Message<'_>> {
     let head = likely(bytes)?;
     let mut first: Option<(usize, u16)> = None;
     let mut flushes = false;
-    let mut position = 12;
     let mut seen_questions = 0;
     walk(bytes, |entry| {
         let class = entry.class & 0x7fff;
@@ -150,7 +141,9 @@ fn message(bytes: &[u8]) -> Step<Message<'_>> {
                 break;
             }
             let label = c.take(usize::from(size))?;
-            plain &= label.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_ *".contains(&byte) || byte >= 0x80);
+            plain &= label
+                .iter()
+                .all(|&byte| byte.is_ascii_alphanumeric() || b"-_ *".contains(&byte) || byte >= 0x80);
             if labels == 0 {
                 netbios = label.len() == 32
                     && label.iter().all(|byte| (b'A'..=b'P').contains(byte))
@@ -161,11 +154,9 @@ fn message(bytes: &[u8]) -> Step<Message<'_>> {
         }
         local = last.eq_ignore_ascii_case(b"local");
         if seen_questions > 0 {
-            position = c.position() + 4;
-            question = bytes.get(12..position).unwrap_or(&[]);
+            question = bytes.get(12..c.position() + 4).unwrap_or(&[]);
         }
     }
-    let _ = position;
     let kind = first.map_or(0, |(_, kind)| kind);
     let label = if netbios {
         "nbns"
@@ -192,7 +183,7 @@ fn message(bytes: &[u8]) -> Step<Message<'_>> {
             }
         }
     };
-    Ok(Message { head, question, kind, label, plain: plain && (first.is_some() && kind != 0) })
+    Ok(Message { head, question, label, plain: plain && (first.is_some() && kind != 0) })
 }
 
 #[cfg(test)]

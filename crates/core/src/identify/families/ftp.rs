@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn near_misses_are_not() {
-        tcp().s("+OK x\r\n").c("USER\r\n").is_nothing();
+        tcp().s("220 x\r\n").c("USER\r\n").is_nothing();
         tcp().s("220 x\r\n").c("USE x\r\n").is_nothing();
         tcp().s("220 x\r\n").is_nothing();
     }

@@ -93,7 +93,23 @@ fn smtp(v: &View<'_>) -> Verdict {
     }))?;
     let hello = maybe(v.client.parse(|bytes| {
         let (verb, rest) = command(bytes)?;
-        ensure(is_one_of(verb, &[b"EHLO", b"HELO", b"LHLO", b"QUIT", b"NOOP", b"RSET", b"STARTTLS", b"HELP", b"MAIL", b"AUTH", b"VRFY", b"EXPN"]))?;
+        ensure(is_one_of(
+            verb,
+            &[
+                b"EHLO",
+                b"HELO",
+                b"LHLO",
+                b"QUIT",
+                b"NOOP",
+                b"RSET",
+                b"STARTTLS",
+                b"HELP",
+                b"MAIL",
+                b"AUTH",
+                b"VRFY",
+                b"EXPN",
+            ],
+        ))?;
         Ok(is_one_of(verb, &[b"EHLO", b"HELO", b"LHLO"]) && !rest.is_empty())
     }))?;
     match (greeting, hello) {
@@ -108,14 +124,19 @@ fn smtp(v: &View<'_>) -> Verdict {
 fn pop3(v: &View<'_>) -> Verdict {
     let greeting = maybe(v.server.parse(|bytes| {
         let shown = bytes.len().min(4);
-        ensure(bytes[..shown] == b"+OK "[..shown] || bytes[..shown] == b"-ERR"[..shown] || bytes.starts_with(b"+OK\r"))?;
+        ensure(
+            bytes[..shown] == b"+OK "[..shown]
+                || bytes[..shown] == b"-ERR"[..shown]
+                || bytes.starts_with(b"+OK\r"),
+        )?;
         let line = Cursor::new(bytes).line(512)?;
         ensure(is_text(line))?;
         Ok(contains(line, b"POP"))
     }))?;
     let asked = maybe(v.client.parse(|bytes| {
         let (verb, rest) = command(bytes)?;
-        let takes_none = is_one_of(verb, &[b"CAPA", b"STLS", b"QUIT", b"STAT", b"NOOP", b"LIST", b"UIDL", b"RSET"]);
+        let takes_none =
+            is_one_of(verb, &[b"CAPA", b"STLS", b"QUIT", b"STAT", b"NOOP", b"LIST", b"UIDL", b"RSET"]);
         ensure(takes_none || (is_one_of(verb, &[b"USER", b"APOP", b"AUTH", b"LIST", b"RETR"])))?;
         ensure(!takes_none || rest.len() < 16)
     }))?;
@@ -128,8 +149,25 @@ fn pop3(v: &View<'_>) -> Verdict {
 
 /// Commands that a client may send first.
 const IMAP: &[&[u8]] = &[
-    b"CAPABILITY", b"LOGIN", b"STARTTLS", b"AUTHENTICATE", b"ID", b"NOOP", b"LOGOUT", b"SELECT", b"EXAMINE",
-    b"LIST", b"LSUB", b"UID", b"FETCH", b"STATUS", b"NAMESPACE", b"ENABLE", b"COMPRESS", b"APPEND", b"IDLE",
+    b"CAPABILITY",
+    b"LOGIN",
+    b"STARTTLS",
+    b"AUTHENTICATE",
+    b"ID",
+    b"NOOP",
+    b"LOGOUT",
+    b"SELECT",
+    b"EXAMINE",
+    b"LIST",
+    b"LSUB",
+    b"UID",
+    b"FETCH",
+    b"STATUS",
+    b"NAMESPACE",
+    b"ENABLE",
+    b"COMPRESS",
+    b"APPEND",
+    b"IDLE",
 ];
 
 fn imap(v: &View<'_>) -> Verdict {
@@ -182,7 +220,14 @@ mod tests {
     #[test]
     fn pop3_and_imap_are_told_by_their_dialogue() {
         tcp().s("+OK POP3 ready\r\n").c("CAPA\r\n").s("+OK\r\n.\r\n").is("pop3");
-        tcp().s("+OK hello\r\n").c("USER joe\r\n").s("+OK\r\n").c("STLS\r\n").s("+OK\r\n").c([22, 3, 1, 0, 9]).is("tls/pop3");
+        tcp()
+            .s("+OK hello\r\n")
+            .c("USER joe\r\n")
+            .s("+OK\r\n")
+            .c("STLS\r\n")
+            .s("+OK\r\n")
+            .c([22, 3, 1, 0, 9])
+            .is("tls/pop3");
         tcp().s("* OK [CAPABILITY IMAP4rev1] ready\r\n").c("a1 LOGIN x y\r\n").is("imap");
         tcp().s("* OK ready\r\n").c("a1 CAPABILITY\r\n").s("* CAPABILITY IMAP4\r\n").is("imap");
     }

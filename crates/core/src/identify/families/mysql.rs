@@ -28,8 +28,8 @@ pub const FAMILY: Family = Family {
 };
 
 fn mysql(v: &View<'_>) -> Verdict {
-    v.server.parse(greeting)?;
     let login = maybe(v.client.parse(login))?;
+    v.server.parse(greeting)?;
     match login {
         Some(true) => Ok(Match::new(ANSWERED).under("tls").at(Who::Server, 0, 12)),
         Some(false) => Ok(Match::new(ANSWERED).at(Who::Server, 0, 12)),

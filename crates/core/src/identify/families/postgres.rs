@@ -46,7 +46,11 @@ fn postgres(v: &View<'_>) -> Verdict {
             _ => Match::new(ANSWERED),
         });
     }
-    Ok(Match::new(if maybe(v.server.parse(backend))?.is_some() { ANSWERED } else { STRONG }).at(Who::Client, 0, 12))
+    Ok(Match::new(if maybe(v.server.parse(backend))?.is_some() { ANSWERED } else { STRONG }).at(
+        Who::Client,
+        0,
+        12,
+    ))
 }
 
 /// The code of a first message, and its length.

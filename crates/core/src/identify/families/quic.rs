@@ -123,9 +123,7 @@ fn google(v: &View<'_>) -> Verdict {
         ensure(bytes.len() >= 1000 && bytes.windows(4).take(80).any(|tag| tag == b"CHLO"))?;
         Ok(id)
     })?;
-    let fits = maybe(v.server.parse(|bytes| {
-        ensure(bytes[0] & 0x08 == 0 || bytes.get(1..9) == Some(id))
-    }))?;
+    let fits = maybe(v.server.parse(|bytes| ensure(bytes[0] & 0x08 == 0 || bytes.get(1..9) == Some(id))))?;
     Ok(Match::new(if fits.is_some() { ANSWERED } else { STRONG }).at(Who::Client, 0, 13))
 }
 
@@ -134,15 +132,8 @@ mod tests {
     use super::super::super::testkit::{cat, udp};
 
     fn initial(version: [u8; 4], target: &[u8], source: &[u8], size: usize) -> Vec<u8> {
-        let head = cat(&[
-            &[0xc3],
-            &version,
-            &[target.len() as u8],
-            target,
-            &[source.len() as u8],
-            source,
-            &[0],
-        ]);
+        let head =
+            cat(&[&[0xc3], &version, &[target.len() as u8], target, &[source.len() as u8], source, &[0]]);
         let left = size - head.len() - 2;
         cat(&[&head, &[0x40 | (left >> 8) as u8, left as u8], &vec![0x5c; left]])
     }

@@ -5,7 +5,7 @@ use super::super::rule::{Family, Protocol, Rule, Starts, TCP};
 use super::super::text::{decimal, is_one_of, is_text, word};
 use super::super::verdict::confidence::{LIKELY, STRONG};
 use super::super::verdict::{ensure, Step, Stop, Verdict};
-use super::super::view::View;
+use super::super::view::{View, Who};
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -54,7 +54,12 @@ fn command(bytes: &[u8]) -> Step<()> {
             return Ok(()); // the name is enough, arguments may be long
         }
         let text = head?;
-        ensure(index > 0 || (text.len() <= 64 && !text.is_empty() && text.iter().all(|&b| b.is_ascii_alphanumeric() || b"._-|".contains(&b))))?;
+        ensure(
+            index > 0
+                || (text.len() <= 64
+                    && !text.is_empty()
+                    && text.iter().all(|&b| b.is_ascii_alphanumeric() || b"._-|".contains(&b))),
+        )?;
     }
     Ok(())
 }
@@ -85,13 +90,28 @@ fn reply(bytes: &[u8]) -> Step<()> {
 
 /// A line typed by hand or sent by a health check.
 fn inline(v: &View<'_>) -> Verdict {
-    v.client.first()?;
+    ensure(v.first_speaker() == Who::Client)?;
     v.server.first()?;
     v.pair(
         LIKELY,
         |bytes| {
             let line = Cursor::new(bytes).line(512)?;
-            ensure(is_one_of(word(line).0, &[b"PING", b"INFO", b"COMMAND", b"CONFIG", b"KEYS", b"SELECT", b"FLUSHALL", b"DBSIZE", b"HELLO", b"SET", b"ECHO"]))
+            ensure(is_one_of(
+                word(line).0,
+                &[
+                    b"PING",
+                    b"INFO",
+                    b"COMMAND",
+                    b"CONFIG",
+                    b"KEYS",
+                    b"SELECT",
+                    b"FLUSHALL",
+                    b"DBSIZE",
+                    b"HELLO",
+                    b"SET",
+                    b"ECHO",
+                ],
+            ))
         },
         |bytes| {
             reply(bytes)?;

@@ -70,7 +70,9 @@ fn message(c: &mut Cursor<'_>) -> Step<&'static str> {
     match c.take(4)? {
         [0xff, b'S', b'M', b'B'] => {
             let command = c.u8()?;
-            ensure(matches!(command, 0..=0x3f | 0x70..=0x75 | 0x80..=0x84 | 0xa0..=0xa5 | 0xc0..=0xc3 | 0xd0..=0xda))?;
+            ensure(
+                matches!(command, 0..=0x3f | 0x70..=0x75 | 0x80..=0x84 | 0xa0..=0xa5 | 0xc0..=0xc3 | 0xd0..=0xda),
+            )?;
             Ok("smb1")
         }
         [0xfe, b'S', b'M', b'B'] => {

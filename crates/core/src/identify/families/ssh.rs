@@ -30,7 +30,10 @@ fn banner(bytes: &[u8]) -> Step<()> {
     let mut c = Cursor::new(bytes);
     c.expect(b"SSH-")?;
     let version = c.until(b'-', 4)?;
-    ensure(matches!(version, [b'1'..=b'2', b'.', b'0'..=b'9', ..]) && version[2..].iter().all(u8::is_ascii_digit))?;
+    ensure(
+        matches!(version, [b'1'..=b'2', b'.', b'0'..=b'9', ..])
+            && version[2..].iter().all(u8::is_ascii_digit),
+    )?;
     let software = c.line(255)?;
     ensure(!software.is_empty() && is_text(software))
 }

@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, UDP};
 use super::super::verdict::confidence::{LIKELY, STRONG, WEAK};
-use super::super::verdict::{ensure, Step, Verdict};
+use super::super::verdict::{ensure, Step, Stop, Verdict};
 use super::super::view::View;
 
 /// The family.
@@ -55,6 +55,10 @@ fn clock(v: &View<'_>) -> Verdict {
     let alone = match v.client.first() {
         // A client that sends nothing but zeros behind its first byte is a simple one, and little proof.
         Ok(bytes) if bytes[1..].iter().all(|&byte| byte == 0) => WEAK,
+        // A time, or chance in its place, is not made of small numbers.
+        Ok(bytes) if bytes.get(40..48).is_some_and(|time| time.iter().all(|&byte| byte < 32)) => {
+            return Err(Stop::No)
+        }
         Ok(_) => LIKELY,
         Err(_) => STRONG,
     };
@@ -76,12 +80,17 @@ fn read(bytes: &[u8]) -> Step<Clock> {
     ensure(delay < 32 << 16 || delay > 0xffff_0000)?;
     ensure(dispersion < 64 << 16)?;
     let reference = c.u32()?;
-    let (updated, origin, received, transmit) = (c.u64()?, c.u64()?, c.u64()?, c.u64()?);
+    let (updated, origin, _received, transmit) = (c.u64()?, c.u64()?, c.u64()?, c.u64()?);
     ensure(mode == 3 || transmit != 0)?;
     // Stratum 1 names its source in four letters.
-    ensure(stratum != 1 || mode != 4 || reference.to_be_bytes().iter().all(|&b| b == 0 || (32..127).contains(&b)))?;
-    ensure(mode != 4 || updated == 0 || stratum == 0 || transmit.abs_diff(updated) >> 32 < 40 * 86_400 * 365)?;
-    let _ = received;
+    ensure(
+        stratum != 1
+            || mode != 4
+            || reference.to_be_bytes().iter().all(|&b| b == 0 || (32..127).contains(&b)),
+    )?;
+    ensure(
+        mode != 4 || updated == 0 || stratum == 0 || transmit.abs_diff(updated) >> 32 < 40 * 86_400 * 365,
+    )?;
     // Behind it: nothing, a key id and a digest, or extension fields (§7.5) of whole words.
     ensure(c.left().is_multiple_of(4) && c.left() <= 1024)?;
     Ok(Clock { mode, origin, transmit })
@@ -145,15 +154,18 @@ mod tests {
 
     #[test]
     fn near_misses_are_not() {
-        udp().c(packet(0x23, 17, 0, 1)).is_nothing();
-        udp().c(&packet(0x23, 2, 0, 1)[..47]).is_nothing();
-        udp().c(packet(0x3b, 2, 0, 1)).is_nothing();
-        udp().c(cat(&[&packet(0x23, 2, 0, 1), &[0]])).is_nothing();
+        udp().c(packet(0x23, 17, 0, 0xe5a1 << 48)).is_nothing();
+        udp().c(&packet(0x23, 2, 0, 0xe5a1 << 48)[..47]).is_nothing();
+        udp().c(packet(0x3b, 2, 0, 0xe5a1 << 48)).is_nothing();
+        udp().c(cat(&[&packet(0x23, 2, 0, 0xe5a1 << 48), &[0]])).is_nothing();
     }
 
     #[test]
     fn control_and_private_messages_are_ntp() {
-        udp().c(hex("16 02 0001 0000 0000 0000 0000")).s(hex("16 82 0001 0000 0000 0000 0004 613d310a")).is("ntp");
+        udp()
+            .c(hex("16 02 0001 0000 0000 0000 0000"))
+            .s(hex("16 82 0001 0000 0000 0000 0004 613d310a"))
+            .is("ntp");
         udp().c(cat(&[&hex("17 00 03 2a 0000 0000"), &[0; 40]])).is("ntp");
     }
 }

@@ -210,7 +210,6 @@ pub(super) fn flight(bytes: &[u8]) -> Step<Option<u8>> {
 mod tests {
     use super::super::super::names::tls::tests::{client_hello as body, in_record};
     use super::super::super::testkit::{cat, hex, tcp, udp};
-    use super::*;
 
     fn server() -> Vec<u8> {
         in_record(2, &cat(&[&[3, 3], &[9; 32], &[0, 0x13, 1, 0, 0, 6, 0, 43, 0, 2, 3, 4]]))
@@ -230,12 +229,8 @@ mod tests {
         let mut large = body("a.example", &[]);
         let at = large.len() - 9;
         let pad = 3000usize;
-        let list = usize::from(large[43 - 2 + 2]) + pad + 4; // extensions' length stands at 43
         large.splice(at..at, cat(&[&[0xff, 1, (pad >> 8) as u8, pad as u8], &vec![0; pad]]));
-        large[43] = (list >> 8) as u8;
-        large[44] = list as u8;
-        let _ = list;
-        let size = large.len() - 45;
+        let size = large.len() - 45; // the length of all extensions stands before them
         large[43] = (size >> 8) as u8;
         large[44] = size as u8;
         let all = in_record(1, &large);
@@ -254,8 +249,7 @@ mod tests {
         tcp().c(&odd).is_nothing();
         tcp().c([22, 3, 9, 0, 5, 1, 0, 0, 1, 0]).is_nothing();
         let mut lies = in_record(1, &body("a.example", &["h2"]));
-        lies[44 + 5] = 200; // a list longer than its message
-        lies[43 + 5] = 200;
+        lies[9 + 44] = 200; // a list longer than its message
         tcp().c(&lies).is_nothing();
         tcp().c([0; 4000]).is_nothing();
     }

@@ -77,7 +77,11 @@ fn stun(v: &View<'_>) -> Verdict {
         // Both ends may ask at the same time; an answer must fit its question.
         let answers = r.kind & 0x0110 == 0x0100 || r.kind & 0x0110 == 0x0110;
         let fits = q.transaction == r.transaction && q.kind & 0x3eef == r.kind & 0x3eef;
-        ensure(if answers && q.kind & 0x0110 == 0 { fits || (q.modern && r.modern) } else { q.modern && r.modern })?;
+        ensure(if answers && q.kind & 0x0110 == 0 {
+            fits || (q.modern && r.modern)
+        } else {
+            q.modern && r.modern
+        })?;
         return Ok(Match::new(super::super::verdict::confidence::ANSWERED).at(Who::Client, 0, 8));
     }
     let (one, who) = match (client, server) {
@@ -87,7 +91,7 @@ fn stun(v: &View<'_>) -> Verdict {
     };
     let confidence = if one.modern { STRONG } else { LIKELY };
     // Without the cookie a request of nothing is 20 bytes that could be anything.
-    ensure(one.modern || one.attributes > 0)?;
+    ensure(one.modern || (one.attributes > 0 && one.transaction.iter().any(|&byte| byte >= 32)))?;
     Ok(Match::new(confidence).at(who, 0, 8))
 }
 
@@ -134,9 +138,17 @@ fn text(v: &View<'_>, version: &'static [u8]) -> Verdict {
         let request = Request::read(bytes)?;
         ensure(request.protocol == version && is_token(request.method))?;
         if version.starts_with(b"SIP") {
-            ensure([&b"sip:"[..], b"sips:", b"tel:", b"im:", b"pres:", b"urn:"].iter().any(|s| has_prefix(request.target, s)))
+            ensure(
+                [&b"sip:"[..], b"sips:", b"tel:", b"im:", b"pres:", b"urn:"]
+                    .iter()
+                    .any(|s| has_prefix(request.target, s)),
+            )
         } else {
-            ensure(has_prefix(request.target, b"rtsp") || request.target == b"*" || request.target.starts_with(b"/"))
+            ensure(
+                has_prefix(request.target, b"rtsp")
+                    || request.target == b"*"
+                    || request.target.starts_with(b"/"),
+            )
         }
     };
     let response = |bytes: &[u8]| {
@@ -175,7 +187,7 @@ mod tests {
         udp().c(hex(ASK)).s(hex(ANSWER)).is("stun");
         udp().c(hex("0001 0000 2112a442 0102030405060708090a0b0c")).is("stun");
         tcp().c(hex(ASK)).s(hex(ANSWER)).is("stun");
-        udp().c(hex("0001 0008 0102030405060708090a0b0c0d0e0f10 0003 0004 00000000")).is("stun");
+        udp().c(hex("0001 0008 a1a2a3a405060708090a0b0c0d0e0f10 0003 0004 00000000")).is("stun");
     }
 
     #[test]

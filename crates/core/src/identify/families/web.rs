@@ -50,11 +50,47 @@ pub const FAMILY: Family = Family {
 
 /// Methods of RFC 9110, WebDAV and its extensions, UPnP and others in use.
 const METHODS: &[&[u8]] = &[
-    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PROPFIND",
-    b"PROPPATCH", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"REPORT", b"SEARCH", b"MERGE", b"CHECKOUT",
-    b"SUBSCRIBE", b"UNSUBSCRIBE", b"NOTIFY", b"BCOPY", b"BMOVE", b"BPROPFIND", b"POLL", b"MKCALENDAR",
-    b"MKACTIVITY", b"ACL", b"BIND", b"LINK", b"UNLINK", b"PURGE", b"QUERY", b"RPC_IN_DATA", b"RPC_OUT_DATA",
-    b"RPC_CONNECT", b"SSTP_DUPLEX_POST", b"CCM_POST", b"BITS_POST",
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"PATCH",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+    b"MERGE",
+    b"CHECKOUT",
+    b"SUBSCRIBE",
+    b"UNSUBSCRIBE",
+    b"NOTIFY",
+    b"BCOPY",
+    b"BMOVE",
+    b"BPROPFIND",
+    b"POLL",
+    b"MKCALENDAR",
+    b"MKACTIVITY",
+    b"ACL",
+    b"BIND",
+    b"LINK",
+    b"UNLINK",
+    b"PURGE",
+    b"QUERY",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+    b"RPC_CONNECT",
+    b"SSTP_DUPLEX_POST",
+    b"CCM_POST",
+    b"BITS_POST",
 ];
 
 fn http(v: &View<'_>) -> Verdict {
@@ -96,7 +132,9 @@ fn response(bytes: &[u8]) -> Step<Response<'_>> {
     let shown = bytes.len().min(5);
     ensure(bytes[..shown] == b"HTTP/"[..shown] || bytes.starts_with(b"ICY "))?;
     let response = Response::read(bytes)?;
-    ensure(response.protocol == b"ICY" || matches!(&response.protocol[5..], [b'0'..=b'1', b'.', b'0'..=b'9']))?;
+    ensure(
+        response.protocol == b"ICY" || matches!(&response.protocol[5..], [b'0'..=b'1', b'.', b'0'..=b'9']),
+    )?;
     Ok(response)
 }
 
@@ -153,7 +191,7 @@ mod tests {
 
     #[test]
     fn near_misses_are_not() {
-        tcp().c("GET / RTSP/1.0\r\n\r\n").is_nothing();
+        tcp().c("GET / XTTP/1.0\r\n\r\n").is_nothing();
         tcp().c("GET / HTTP/9.1\r\n\r\n").is_nothing();
         tcp().c("get a book\r\n").is_nothing();
         tcp().s("HTTP/1.1 OK\r\n").is_nothing();

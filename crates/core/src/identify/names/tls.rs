@@ -194,8 +194,8 @@ impl<'a> ServerHello<'a> {
         ensure(if dtls {
             matches!(hello.version, 0xfeff | 0xfefd | 0xfefc | 0x0100)
         } else {
-            (0x0300..=0x0304).contains(&hello.version)
-                || (hello.version >> 8) == 0x7f // drafts of TLS 1.3
+            (0x0300..=0x0304).contains(&hello.version) || (hello.version >> 8) == 0x7f
+            // drafts of TLS 1.3
         })?;
         c.skip(32)?;
         if hello.version >> 8 != 0x7f {
