@@ -113,6 +113,7 @@ pub struct Engine {
     rules: Vec<Rule>,
     labels: Vec<Protocol>,
     dispatch: Dispatch,
+    #[allow(clippy::vec_box)] // boxes go from here into states and back, unmoved
     spare: Vec<Box<Pending>>,
     room: usize,
     hurried: u64,

@@ -80,7 +80,7 @@ pub(super) fn with_starttls(v: &View<'_>, ask: &[u8], lines_before: usize) -> Ma
         }
         return Match::new(if v.done { ANSWERED } else { HELD }).at(Who::Client, 0, 16);
     }
-    let lines = sent.iter().filter(|&&byte| byte == b'\n').count();
+    let lines = sent.split(|&byte| byte == b'\n').count() - 1;
     Match::new(if v.done || lines > lines_before { ANSWERED } else { HELD }).at(Who::Client, 0, 16)
 }
 

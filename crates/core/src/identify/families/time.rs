@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, UDP};
 use super::super::verdict::confidence::{LIKELY, STRONG, WEAK};
-use super::super::verdict::{ensure, Step, Stop, Verdict};
+use super::super::verdict::{ensure, Step, Verdict};
 use super::super::view::View;
 
 /// The family.
@@ -55,10 +55,6 @@ fn clock(v: &View<'_>) -> Verdict {
     let alone = match v.client.first() {
         // A client that sends nothing but zeros behind its first byte is a simple one, and little proof.
         Ok(bytes) if bytes[1..].iter().all(|&byte| byte == 0) => WEAK,
-        // A time, or chance in its place, is not made of small numbers.
-        Ok(bytes) if bytes.get(40..48).is_some_and(|time| time.iter().all(|&byte| byte < 32)) => {
-            return Err(Stop::No)
-        }
         Ok(_) => LIKELY,
         Err(_) => STRONG,
     };
@@ -77,11 +73,13 @@ fn read(bytes: &[u8]) -> Step<Clock> {
     ensure(stratum <= 16 && (-8..=17).contains(&poll) && (-40..=3).contains(&precision))?;
     let (delay, dispersion) = (c.u32()?, c.u32()?);
     // Seconds in 16.16: less than 32 s, and dispersion up to 16 s but for hosts out of step.
-    ensure(delay < 32 << 16 || delay > 0xffff_0000)?;
+    ensure(!(32 << 16..=0xffff_0000).contains(&delay))?;
     ensure(dispersion < 64 << 16)?;
     let reference = c.u32()?;
     let (updated, origin, _received, transmit) = (c.u64()?, c.u64()?, c.u64()?, c.u64()?);
-    ensure(mode == 3 || transmit != 0)?;
+    // A time, or chance in its place, is not made of small numbers; only a client may leave it out.
+    let made_up = transmit.to_be_bytes().iter().all(|&byte| byte < 32);
+    ensure(!made_up || (mode == 3 && transmit == 0))?;
     // Stratum 1 names its source in four letters.
     ensure(
         stratum != 1

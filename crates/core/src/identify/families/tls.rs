@@ -91,10 +91,10 @@ fn hello(v: &View<'_>) -> Verdict {
     let asked = maybe(v.client.parse(client_hello))?;
     let answered = maybe(v.server.parse(server_hello))?;
     match (asked, answered) {
-        (Some((span, true)), _) if answered.is_none() => Ok(Match::new(SURE).want(span)),
-        (Some((span, _)), _) => {
-            // A head that holds; the rest is worth having for the names in it.
-            Ok(Match::new(if answered.is_some() { ANSWERED } else { SURE }).want(span))
+        (Some((span, whole)), _) => {
+            // A head that holds is enough; the rest is worth having for the names in it.
+            let confidence = if answered.is_some() { ANSWERED } else { SURE };
+            Ok(Match::new(confidence).want(if whole { 0 } else { span }))
         }
         (None, Some(())) if v.server.bytes[0] == 22 => Ok(Match::new(STRONG).at(Who::Server, 0, 11)),
         _ => Err(Stop::More),

@@ -172,7 +172,7 @@ impl<'a> ClientHello<'a> {
             }
             43 => {
                 self.versions = closed(v.counted(1))?;
-                ensure(self.versions.len() % 2 == 0)
+                ensure(self.versions.len().is_multiple_of(2))
             }
             _ => Ok(()),
         }
