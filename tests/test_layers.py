@@ -21,7 +21,7 @@ PYTHON = [
     {"dataset"},
     {"cli"},
 ]
-RUST = [["error"], ["record"], ["packet"], ["flow"], ["cut", "stream", "select"], ["pipe"]]
+RUST = [["error"], ["record"], ["packet"], ["flow"], ["cut", "identify", "stream", "select"], ["pipe"]]
 
 
 def _group(name: str) -> int:

@@ -4,7 +4,7 @@
 //! only what stands to its left:
 //!
 //! ```text
-//! record ─ packet ─ flow ─ cut · stream · select ─ pipe
+//! record ─ packet ─ flow ─ cut · identify · stream · select ─ pipe
 //! ```
 //!
 //! * [`record`] finds the packet records of pcap and pcapng bytes.
@@ -13,6 +13,7 @@
 //! * [`cut`] decides which packets of a flow are kept.
 //! * [`select`] says which packets are looked at at all: BPF programs.
 //! * [`stream`] puts the bytes of TCP connections in order.
+//! * [`identify`] names the protocol of a flow by what is said in it.
 //! * [`pipe`] runs the stages over a whole input, on as many threads as asked.
 //!
 //! The core opens no file, reads no clock and holds no `unsafe`.
@@ -22,6 +23,7 @@
 pub mod cut;
 pub mod error;
 pub mod flow;
+pub mod identify;
 pub mod packet;
 pub mod pipe;
 pub mod record;

@@ -1,0 +1,21 @@
+//! One file for each family of protocols; [`super::registry`] lists them.
+
+pub mod bittorrent;
+pub mod dhcp;
+pub mod dns;
+pub mod ftp;
+pub mod mail;
+pub mod media;
+pub mod mqtt;
+pub mod mysql;
+pub mod postgres;
+pub mod quic;
+pub mod rdp;
+pub mod redis;
+pub mod smb;
+pub mod snmp;
+pub mod ssh;
+pub mod time;
+pub mod tls;
+pub mod voice;
+pub mod web;
