@@ -24,6 +24,12 @@ pub const FAMILIES: &[&Family] = &[
     &families::postgres::FAMILY,
     &families::redis::FAMILY,
     &families::mqtt::FAMILY,
+    &families::tds::FAMILY,
+    &families::oracle::FAMILY,
+    &families::docstores::FAMILY,
+    &families::memcached::FAMILY,
+    &families::clusters::FAMILY,
+    &families::blocks::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -1,13 +1,18 @@
 //! One file for each family of protocols; [`super::registry`] lists them.
 
 pub mod bittorrent;
+pub mod blocks;
+pub mod clusters;
 pub mod dhcp;
 pub mod dns;
+pub mod docstores;
 pub mod ftp;
 pub mod mail;
 pub mod media;
+pub mod memcached;
 pub mod mqtt;
 pub mod mysql;
+pub mod oracle;
 pub mod postgres;
 pub mod quic;
 pub mod rdp;
@@ -15,6 +20,7 @@ pub mod redis;
 pub mod smb;
 pub mod snmp;
 pub mod ssh;
+pub mod tds;
 pub mod time;
 pub mod tls;
 pub mod voice;
