@@ -30,6 +30,13 @@ pub const FAMILIES: &[&Family] = &[
     &families::memcached::FAMILY,
     &families::clusters::FAMILY,
     &families::blocks::FAMILY,
+    &families::ldap::FAMILY,
+    &families::auth::FAMILY,
+    &families::rpc::FAMILY,
+    &families::dcerpc::FAMILY,
+    &families::remote::FAMILY,
+    &families::lines::FAMILY,
+    &families::files::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -11,13 +11,7 @@ use super::super::view::{Transport, View};
 pub const FAMILY: Family = Family {
     name: "authentication",
     protocols: &[
-        Protocol {
-            label: "kerberos",
-            title: "Kerberos 5",
-            on: TCP | UDP,
-            ports: &[88],
-            spec: "RFC 4120",
-        },
+        Protocol { label: "kerberos", title: "Kerberos 5", on: TCP | UDP, ports: &[88], spec: "RFC 4120" },
         Protocol {
             label: "kpasswd",
             title: "Kerberos, change of passwords",
@@ -170,7 +164,9 @@ fn radius(v: &View<'_>) -> Verdict {
         |bytes| {
             let (code, id, count) = attributes(bytes)?;
             ensure(bytes.len() == whole || bytes.len() < whole)?;
-            ensure(matches!(code, 1 | 4 | 12 | 13 | 40 | 43) && count > usize::from(!matches!(code, 12 | 13)))?;
+            ensure(
+                matches!(code, 1 | 4 | 12 | 13 | 40 | 43) && count > usize::from(!matches!(code, 12 | 13)),
+            )?;
             Ok((code, id))
         },
         |bytes| {
@@ -279,7 +275,8 @@ mod tests {
 
     #[test]
     fn a_session_is_tacacs() {
-        let packet = |number: u8, session: u8| cat(&[&[0xc0, 1, number, 0, 1, 2, 3, session, 0, 0, 0, 6], &[5; 6]]);
+        let packet =
+            |number: u8, session: u8| cat(&[&[0xc0, 1, number, 0, 1, 2, 3, session, 0, 0, 0, 6], &[5; 6]]);
         tcp().c(packet(1, 9)).s(packet(2, 9)).is("tacacs-plus");
         tcp().c(packet(1, 9)).is("tacacs-plus");
         tcp().c(packet(1, 9)).s(packet(2, 8)).is_nothing();

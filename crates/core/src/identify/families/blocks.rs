@@ -46,7 +46,7 @@ pub const FAMILY: Family = Family {
             label: "nbd",
             name: "greeting",
             on: TCP,
-            client: Starts::Any,
+            client: Starts::With(&[b"\x00", b"\x25"]),
             server: Starts::With(&[b"NB"]),
             check: nbd,
         },
@@ -87,6 +87,8 @@ fn login(bytes: &[u8], answers: bool) -> Step<u32> {
 
 /// A server's greeting, of the new style or the old.
 fn nbd(v: &View<'_>) -> Verdict {
+    // Behind it the client says its flags, and options with the same word before each.
+    let flags = maybe(v.client.parse(|bytes| ensure(Cursor::new(bytes).u32()? <= 3 || bytes[0] == 0x25)))?;
     v.server.parse(|bytes| {
         let mut c = Cursor::new(bytes);
         c.expect(b"NBDMAGIC")?;
@@ -97,8 +99,6 @@ fn nbd(v: &View<'_>) -> Verdict {
         }
         Ok(())
     })?;
-    // Then the client says its flags, and options with the same word before each.
-    let flags = maybe(v.client.parse(|bytes| ensure(Cursor::new(bytes).u32()? <= 3 || bytes[0] == 0x25)))?;
     Ok(Match::new(if flags.is_some() { ANSWERED } else { STRONG }).at(Who::Server, 0, 12))
 }
 

@@ -193,7 +193,10 @@ mod tests {
                 tcp().c(&odd).is_nothing();
             }
         }
-        tcp().c(bind(&[7; 16])).s(hex(ACK).iter().map(|&b| if b == 1 { 2 } else { b }).collect::<Vec<_>>()).is_nothing();
+        tcp()
+            .c(bind(&[7; 16]))
+            .s(hex(ACK).iter().map(|&b| if b == 1 { 2 } else { b }).collect::<Vec<_>>())
+            .is_nothing();
     }
 
     #[test]

@@ -149,8 +149,8 @@ mod tests {
         tcp().c(hex(BIND)).s(hex(BOUND)).is("ldap");
         tcp().c(hex(BIND)).is("ldap");
         tcp().s(hex(BOUND)).midway().is("ldap");
-        let search = hex("3084 0000002d 020107 6384 00000024 0400 0a0100 0a0100 020100 020178 010100 870b 6f626a656374636c617373 3000 0000");
-        udp().c(&search[..51]).is("cldap");
+        let search = hex("3084 00000029 020107 6384 00000020 0400 0a0100 0a0100 020100 020178 010100 870b 6f626a656374636c617373 3000");
+        udp().c(&search).is("cldap");
         let start = cat(&[&hex("301d 020101 7718 8016"), b"1.3.6.1.4.1.1466.20037"]);
         let talk = tcp().c(&start).s(hex("300c 020101 7807 0a0100 0400 0400"));
         talk.clone().is("ldap");

@@ -1,12 +1,17 @@
 //! One file for each family of protocols; [`super::registry`] lists them.
 
+pub mod auth;
 pub mod bittorrent;
 pub mod blocks;
 pub mod clusters;
+pub mod dcerpc;
 pub mod dhcp;
 pub mod dns;
 pub mod docstores;
+pub mod files;
 pub mod ftp;
+pub mod ldap;
+pub mod lines;
 pub mod mail;
 pub mod media;
 pub mod memcached;
@@ -17,6 +22,8 @@ pub mod postgres;
 pub mod quic;
 pub mod rdp;
 pub mod redis;
+pub mod remote;
+pub mod rpc;
 pub mod smb;
 pub mod snmp;
 pub mod ssh;

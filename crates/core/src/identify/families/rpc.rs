@@ -24,7 +24,13 @@ pub const FAMILY: Family = Family {
             ports: &[111],
             spec: "RFC 1833",
         },
-        Protocol { label: "nfs", title: "Network File System", on: TCP | UDP, ports: &[2049], spec: "RFC 8881" },
+        Protocol {
+            label: "nfs",
+            title: "Network File System",
+            on: TCP | UDP,
+            ports: &[2049],
+            spec: "RFC 8881",
+        },
         Protocol { label: "nfs-mount", title: "NFS mount", on: TCP | UDP, ports: &[], spec: "RFC 1813" },
         Protocol {
             label: "nlm",
