@@ -37,6 +37,11 @@ pub const FAMILIES: &[&Family] = &[
     &families::remote::FAMILY,
     &families::lines::FAMILY,
     &families::files::FAMILY,
+    &families::logs::FAMILY,
+    &families::routing::FAMILY,
+    &families::ip::FAMILY,
+    &families::lan::FAMILY,
+    &families::watch::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -123,7 +123,8 @@ fn rsvp(bytes: &[u8], len: usize) -> Step<()> {
 fn vrrp(bytes: &[u8], len: usize) -> Step<()> {
     let mut c = Cursor::new(bytes);
     let (first, _router, _priority, count) = (c.u8()?, c.u8()?, c.u8()?, usize::from(c.u8()?));
-    let fits = if first == 0x21 { len == 16 + 4 * count } else { len == 8 + 4 * count || len == 8 + 16 * count };
+    let fits =
+        if first == 0x21 { len == 16 + 4 * count } else { len == 8 + 4 * count || len == 8 + 16 * count };
     ensure(count > 0 && fits)?;
     if first == 0x21 {
         sum(bytes, len)?;

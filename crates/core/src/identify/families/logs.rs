@@ -168,7 +168,9 @@ fn message(bytes: &[u8]) -> Step<bool> {
     let mut c = Cursor::new(bytes);
     ensure(c.u8()? == b'<')?;
     let digits = c.until(b'>', 3)?;
-    ensure(decimal(digits).is_some_and(|priority| priority <= 191) && (digits[0] != b'0' || digits.len() == 1))?;
+    ensure(
+        decimal(digits).is_some_and(|priority| priority <= 191) && (digits[0] != b'0' || digits.len() == 1),
+    )?;
     let text = &c.rest()[..c.left().min(48)];
     if text.len() < 16 {
         return Err(Stop::More);
@@ -198,7 +200,10 @@ fn parts(bytes: &[u8]) -> Step<()> {
                 ensure(!first || body.len() >= 2)?;
             }
             1 | 7..=9 | 0x101 => ensure(len == 12)?,
-            6 => ensure(body.len() >= 2 && body.len() == 2 + 9 * usize::from(body[0]) * 256 + 9 * usize::from(body[1]))?,
+            6 => ensure(
+                body.len() >= 2
+                    && body.len() == 2 + 9 * usize::from(body[0]) * 256 + 9 * usize::from(body[1]),
+            )?,
             0x200 | 0x210 => {}
             _ => return Err(Stop::No),
         }
@@ -337,7 +342,10 @@ mod tests {
         let mut odd = ten;
         odd[17] = 4;
         udp().c(&odd).is_nothing();
-        let flow = cat(&[&hex("00000005 00000001 0a000001 00000000 00000001 00001000 00000001 00000001 00000010"), &[0; 16]]);
+        let flow = cat(&[
+            &hex("00000005 00000001 0a000001 00000000 00000001 00001000 00000001 00000001 00000010"),
+            &[0; 16],
+        ]);
         udp().c(&flow).is("sflow");
         let mut odd = flow;
         odd[7] = 3;

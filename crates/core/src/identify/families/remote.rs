@@ -78,9 +78,7 @@ pub const FAMILY: Family = Family {
             on: TCP,
             client: Starts::With(&[b"\x00"]),
             server: Starts::With(&[b"\x00", b"\x01"]),
-            check: |v| {
-                v.asked(LIKELY, rlogin, |_| Ok(()), |(), ()| true)
-            },
+            check: |v| v.asked(LIKELY, rlogin, |_| Ok(()), |(), ()| true),
         },
         Rule {
             label: "rsh",

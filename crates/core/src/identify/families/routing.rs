@@ -9,7 +9,13 @@ use super::super::verdict::{ensure, Step, Stop};
 pub const FAMILY: Family = Family {
     name: "routing",
     protocols: &[
-        Protocol { label: "bgp", title: "Border Gateway Protocol 4", on: TCP, ports: &[179], spec: "RFC 4271" },
+        Protocol {
+            label: "bgp",
+            title: "Border Gateway Protocol 4",
+            on: TCP,
+            ports: &[179],
+            spec: "RFC 4271",
+        },
         Protocol {
             label: "ldp",
             title: "Label Distribution Protocol",
@@ -24,9 +30,21 @@ pub const FAMILY: Family = Family {
             ports: &[3784, 4784],
             spec: "RFC 5880",
         },
-        Protocol { label: "rip", title: "Routing Information Protocol", on: UDP, ports: &[520], spec: "RFC 2453" },
+        Protocol {
+            label: "rip",
+            title: "Routing Information Protocol",
+            on: UDP,
+            ports: &[520],
+            spec: "RFC 2453",
+        },
         Protocol { label: "ripng", title: "RIP for IPv6", on: UDP, ports: &[521], spec: "RFC 2080" },
-        Protocol { label: "hsrp", title: "Hot Standby Router Protocol", on: UDP, ports: &[1985, 2029], spec: "RFC 2281" },
+        Protocol {
+            label: "hsrp",
+            title: "Hot Standby Router Protocol",
+            on: UDP,
+            ports: &[1985, 2029],
+            spec: "RFC 2281",
+        },
         Protocol {
             label: "glbp",
             title: "Gateway Load Balancing Protocol",
@@ -74,10 +92,12 @@ pub const FAMILY: Family = Family {
             on: UDP,
             client: RIP,
             server: RIP,
-            check: |v| v.alike(LIKELY, SURE, |bytes, len| {
-                ensure(len >= 24 && len <= 504 && (len - 4).is_multiple_of(20))?;
-                rip(bytes)
-            }),
+            check: |v| {
+                v.alike(LIKELY, SURE, |bytes, len| {
+                    ensure(len >= 24 && len <= 504 && (len - 4).is_multiple_of(20))?;
+                    rip(bytes)
+                })
+            },
         },
         Rule {
             label: "ripng",
@@ -85,10 +105,12 @@ pub const FAMILY: Family = Family {
             on: UDP,
             client: RIP,
             server: RIP,
-            check: |v| v.alike(LIKELY, SURE, |bytes, len| {
-                ensure(len >= 24 && (len - 4).is_multiple_of(20))?;
-                ripng(bytes)
-            }),
+            check: |v| {
+                v.alike(LIKELY, SURE, |bytes, len| {
+                    ensure(len >= 24 && (len - 4).is_multiple_of(20))?;
+                    ripng(bytes)
+                })
+            },
         },
         Rule {
             label: "hsrp",
@@ -212,7 +234,11 @@ fn hsrp(bytes: &[u8], whole: usize) -> Step<()> {
     ensure(hello > 0 && hello < hold && zero == 0)?;
     let secret = c.take(8)?;
     let end = secret.iter().position(|&byte| byte == 0).unwrap_or(8);
-    ensure(end > 0 && secret[..end].iter().all(u8::is_ascii_graphic) && secret[end..].iter().all(|&byte| byte == 0))?;
+    ensure(
+        end > 0
+            && secret[..end].iter().all(u8::is_ascii_graphic)
+            && secret[end..].iter().all(|&byte| byte == 0),
+    )?;
     c.skip(4)?;
     ensure(whole == 20 || (whole > 20 && c.peek()? == 4))
 }
@@ -253,7 +279,8 @@ mod tests {
         let hello = hex("0001 001e 0a000001 0000 0100 0014 00000001 0400 0004 000f 0000 0401 0004 0a000001");
         udp().c(&hello).is("ldp");
         udp().c(&hello[..33]).is_nothing();
-        let start = hex("0001 0020 0a000001 0000 0200 0016 00000001 0500 000e 0001 00b4 00 00 0000 0a000002 0000");
+        let start =
+            hex("0001 0020 0a000001 0000 0200 0016 00000001 0500 000e 0001 00b4 00 00 0000 0a000002 0000");
         tcp().c(&start).s(&start).is("ldp");
         let mut odd = start;
         odd[10] = 3;
@@ -278,7 +305,7 @@ mod tests {
         udp().c(&two).is("rip");
         udp().c(hex("01 01 0000 0000 0000 00000000 00000000 00000000 00000010")).is("rip");
         udp().c(&two[..23]).is_nothing();
-        for (at, value) in [(1, 3), (5, 3), (13, 0), (23, 17)] {
+        for (at, value) in [(1, 3), (5, 3), (13, 1), (23, 17)] {
             let mut odd = two.clone();
             odd[at] = value;
             udp().c(&odd).is_nothing();
@@ -299,7 +326,8 @@ mod tests {
             odd[at] = value;
             udp().c(&odd).is_nothing();
         }
-        let two = cat(&[&hex("01 28 02 00 06 04 0001 0000000000aa 00000064 00000bb8 00002710 0a000001"), &[0; 12]]);
+        let two =
+            cat(&[&hex("01 28 02 00 06 04 0001 0000000000aa 00000064 00000bb8 00002710 0a000001"), &[0; 12]]);
         udp().c(&two).is("hsrp");
         let hello = cat(&[&hex("01 00 0001 0000 0007b4000101 01 1c"), &[1; 26]]);
         udp().c(&hello).is("glbp");
