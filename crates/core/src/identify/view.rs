@@ -99,6 +99,21 @@ impl<'a> Side<'a> {
         })
     }
 
+    /// Reads every kept datagram with `read`, which also gets its true length; how many there were. What is
+    /// missing of a datagram that was cut is forgiven.
+    #[inline]
+    pub fn each(&self, mut read: impl FnMut(&'a [u8], usize) -> Step<()>) -> Step<usize> {
+        let mut count = 0;
+        for (bytes, len) in self.datagrams() {
+            match read(bytes, len) {
+                Ok(()) => count += 1,
+                Err(Stop::More) if bytes.len() < len => {}
+                _ => return Err(Stop::No),
+            }
+        }
+        Ok(count)
+    }
+
     /// Reads the stream's start or the first datagram with `read`. What is missing at the end of a whole
     /// datagram will never come, so `More` is `No` there. Silence is `More`.
     #[inline]
@@ -178,5 +193,51 @@ impl<'a> View<'a> {
             (None, Some(_)) => Ok(Match::new(alone).at(Who::Server, 0, 8)),
             (None, None) => Err(Stop::More),
         }
+    }
+
+    /// Like [`Self::pair`], for a response that tells nothing without its request.
+    pub fn asked<Q, R>(
+        &self,
+        alone: u8,
+        request: impl FnOnce(&'a [u8]) -> Step<Q>,
+        response: impl FnOnce(&'a [u8]) -> Step<R>,
+        fits: impl FnOnce(&Q, &R) -> bool,
+    ) -> Verdict {
+        match self.pair(alone, request, response, fits) {
+            Ok(found) if found.who == Who::Server => Err(Stop::More),
+            verdict => verdict,
+        }
+    }
+
+    /// Like [`Self::pair`], for what one direction alone does not tell.
+    pub fn both<Q, R>(
+        &self,
+        request: impl FnOnce(&'a [u8]) -> Step<Q>,
+        response: impl FnOnce(&'a [u8]) -> Step<R>,
+        fits: impl FnOnce(&Q, &R) -> bool,
+    ) -> Verdict {
+        match self.pair(0, request, response, fits) {
+            Ok(found) if found.confidence == 0 => Err(Stop::More),
+            verdict => verdict,
+        }
+    }
+
+    /// The usual rule for messages that nobody answers: every datagram, from whichever end, is one. A single
+    /// one gives `alone` (0 if that is too little), more of them `repeated`.
+    pub fn alike(
+        &self,
+        alone: u8,
+        repeated: u8,
+        mut read: impl FnMut(&'a [u8], usize) -> Step<()>,
+    ) -> Verdict {
+        let asked = self.client.each(&mut read)?;
+        let confidence = match asked + self.server.each(&mut read)? {
+            0 => return Err(Stop::More),
+            1 if alone == 0 => return Err(Stop::More),
+            1 => alone,
+            _ => repeated,
+        };
+        let who = if asked == 0 { Who::Server } else { Who::Client };
+        Ok(Match::new(confidence).at(who, 0, 8))
     }
 }

@@ -4,7 +4,7 @@ use super::super::cursor::Cursor;
 use super::super::names::http::{Request, Response};
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP};
 use super::super::text::{contains, header};
-use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
+use super::super::verdict::confidence::{ANSWERED, HELD, LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
 
@@ -26,6 +26,7 @@ pub const FAMILY: Family = Family {
             ports: &[80, 8080],
             spec: "RFC 9113",
         },
+        Protocol { label: "grpc", title: "gRPC", on: TCP, ports: &[50051, 2379], spec: "gRPC over HTTP2" },
         Protocol { label: "websocket", title: "WebSocket", on: TCP, ports: &[80, 8080], spec: "RFC 6455" },
     ],
     rules: &[
@@ -154,10 +155,32 @@ fn http2(v: &View<'_>) -> Verdict {
         }
     }))?;
     let answer = maybe(v.server.parse(|bytes| settings(&mut Cursor::new(bytes))))?;
-    match (preface, answer) {
-        (Some(()), Some(())) => Ok(Match::new(ANSWERED).at(Who::Client, 0, PREFACE.len())),
-        (Some(()), None) => Ok(Match::new(SURE).at(Who::Client, 0, PREFACE.len())),
-        _ => Err(Stop::More), // settings alone are too little
+    if preface.is_none() {
+        return Err(Stop::More); // settings alone are too little
+    }
+    let found = match grpc(&v.client.bytes[PREFACE.len().min(v.client.bytes.len())..]) {
+        Some(true) => Match::new(ANSWERED).named("grpc").under("http2"),
+        Some(false) if answer.is_some() => Match::new(ANSWERED),
+        Some(false) => Match::new(SURE),
+        None => Match::new(if v.done { SURE } else { HELD }), // what is asked for comes later
+    };
+    Ok(found.at(Who::Client, 0, PREFACE.len()))
+}
+
+/// Whether the first request has the content type of gRPC, in letters or in the code of HPACK (RFC 7541
+/// appendix B); `None` before it is there.
+fn grpc(frames: &[u8]) -> Option<bool> {
+    const CODED: &[u8] = &[0x1d, 0x75, 0xd0, 0x62, 0x0d, 0x26, 0x3d, 0x4c, 0x4d, 0x65, 0x64];
+    let mut c = Cursor::new(frames);
+    loop {
+        let (len, kind) = (c.u24().ok()? as usize, c.u8().ok()?);
+        c.skip(5).ok()?;
+        if kind == 1 {
+            let fields = &c.rest()[..c.left().min(len)];
+            let found = contains(fields, b"application/grpc") || fields.windows(CODED.len()).any(|w| w == CODED);
+            return (found || fields.len() == len).then_some(found);
+        }
+        c.skip(len).ok()?;
     }
 }
 
@@ -170,7 +193,7 @@ fn settings(c: &mut Cursor<'_>) -> Step<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testkit::{cat, tcp};
+    use super::super::super::testkit::{cat, hex, tcp};
     use super::*;
 
     #[test]
@@ -211,5 +234,16 @@ mod tests {
         talk.clone().is("http2");
         talk.s([0, 0, 0, 4, 0, 0, 0, 0, 0]).is("http2");
         tcp().c(cat(&[PREFACE, &[0, 0, 7, 4, 0, 0, 0, 0, 0]])).is_nothing();
+    }
+
+    #[test]
+    fn the_content_type_makes_it_grpc() {
+        let begin = cat(&[PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]]);
+        let coded = hex("00000f 01 04 00000001 83 86 5f 8b 1d75d0620d263d4c4d6564");
+        tcp().c(&begin).s([0, 0, 0, 4, 0, 0, 0, 0, 0]).c(&coded).is("http2/grpc");
+        let plain = cat(&[&hex("000013 01 04 00000001 83 5f 10"), b"application/grpc"]);
+        tcp().c(cat(&[&begin, &plain])).is("http2/grpc");
+        let other = cat(&[&hex("000013 01 04 00000001 83 5f 10"), b"application/json"]);
+        tcp().c(cat(&[&begin, &other])).is("http2");
     }
 }
