@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import _native
 from ..errors import OutputError, UsageError
-from ..flow import DETAILS, Flows, ReadOptions
+from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import STANDARD, Capture, Found
 from ..select.query import FlowQuery
 from ..sink.atomic import Part, sync_folder
@@ -110,8 +110,11 @@ def extract(
     flows = (
         None
         if everything
-        else list_flows(found, options, details=query.mentions(DETAILS), progress=meter.file(found.bytes))
-    )
+        else list_flows(
+            found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
+            progress=meter.file(found.bytes),
+        )
+    )  # fmt: skip
     ids = [] if flows is None else query.ids(flows)
     report = ExtractReport(
         plan.output, len(ids), 0 if flows is None else len(flows), skipped=list(found.skipped)

@@ -16,13 +16,15 @@ def list_flows(
     options: ReadOptions | None = None,
     *,
     details: bool = False,
+    identify: bool = False,
     community_seed: int = 0,
     progress: Progress | None = None,
 ) -> Flows:
-    """The flows of a data set, with ``details`` also those of ``flow.DETAILS``.
+    """The flows of a data set, with ``details`` also those of ``flow.DETAILS``, with ``identify`` those of
+    ``flow.IDENTIFIED``.
 
     Raises OSError and FlowkeepError for a file that cannot be read."""
-    scanner = _native.Scanner(**(options or ReadOptions()).native(), details=details)
+    scanner = _native.Scanner(**(options or ReadOptions()).native(), details=details, identify=identify)
     meter = Meter(found.bytes, progress)
     files = []
     for capture in found.captures:

@@ -69,6 +69,11 @@ impl Answer {
     pub fn evidence(&self) -> &[u8] {
         &self.bytes[..usize::from(self.shown)]
     }
+
+    /// Places of label and parent in [`Engine::labels`]; the parent's is beyond its end when there is none.
+    pub fn numbers(&self) -> (usize, usize) {
+        (usize::from(self.label), usize::from(self.parent))
+    }
 }
 
 /// What the engine remembers of one flow.
@@ -137,6 +142,11 @@ impl Engine {
         labels.sort_unstable_by_key(|protocol| protocol.label);
         let dispatch = Dispatch::new(&rules);
         Self { rules, labels, dispatch, spare: Vec::new(), room: 0, hurried: 0 }
+    }
+
+    /// All protocols, by label.
+    pub fn labels(&self) -> &[Protocol] {
+        &self.labels
     }
 
     /// The protocol of an answer.

@@ -8,6 +8,7 @@
 //! * [`engine`] holds the little state of a flow and decides.
 //! * [`view`] is what a rule sees; [`verdict`] what it answers; [`cursor`] and [`text`] help to read bytes.
 //! * [`rule`] describes protocols and rules; [`families`] has one file for each family of protocols.
+//! * [`flows`] identifies the flows of a table.
 //! * [`registry`] lists the families. [`names`] reads names out of hellos, requests and answers.
 //!
 //! Not safe against a peer who wants to be taken for another protocol: whoever speaks HTTP is HTTP.
@@ -16,6 +17,7 @@ pub mod cursor;
 mod dispatch;
 pub mod engine;
 pub mod families;
+pub mod flows;
 pub mod names;
 mod pending;
 pub mod registry;
@@ -32,6 +34,7 @@ mod noise_tests;
 pub(crate) mod testkit;
 
 pub use engine::{Answer, Engine, Input, State};
+pub use flows::Identified;
 pub use registry::registry;
 pub use rule::{Protocol, Rule};
 pub use view::{Transport, View};

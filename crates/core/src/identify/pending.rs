@@ -13,7 +13,7 @@ const BEFORE: u32 = 16_384;
 
 /// The first bytes of one direction, put in order.
 #[derive(Debug, Default)]
-struct Start {
+pub(super) struct Start {
     bytes: Vec<u8>,
     grams: Vec<Gram>,
     /// TCP: sequence number of the first byte.
@@ -39,6 +39,23 @@ pub(super) struct Pending {
 }
 
 impl Start {
+    /// Empty; `start` is the first byte's sequence number if it is known.
+    pub fn at(start: Option<u32>) -> Self {
+        Self { base: start, fixed: start.is_some(), ..Self::default() }
+    }
+
+    /// What is there from the first byte on.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes of room it holds.
+    pub fn room(&self) -> usize {
+        self.bytes.capacity()
+            + self.grams.capacity() * size_of::<Gram>()
+            + self.ahead.iter().map(|(_, bytes)| bytes.len() + 32).sum::<usize>()
+    }
+
     fn side(&self) -> Side<'_> {
         Side { bytes: &self.bytes, grams: &self.grams }
     }
@@ -52,7 +69,7 @@ impl Start {
     }
 
     /// Gives whether bytes were put before the known ones.
-    fn segment(&mut self, bytes: &[u8], seq: u32, limit: usize) -> bool {
+    pub fn segment(&mut self, bytes: &[u8], seq: u32, limit: usize) -> bool {
         let base = *self.base.get_or_insert(seq);
         let ahead = seq.wrapping_sub(base);
         if ahead >= 1 << 31 {
@@ -127,12 +144,7 @@ impl Pending {
 
     /// Bytes of room it holds.
     pub fn room(&self) -> usize {
-        let sides = self.sides.iter().map(|side| {
-            side.bytes.capacity()
-                + side.grams.capacity() * size_of::<Gram>()
-                + side.ahead.iter().map(|(_, bytes)| bytes.len() + 32).sum::<usize>()
-        });
-        size_of::<Self>() + sides.sum::<usize>()
+        size_of::<Self>() + self.sides.iter().map(Start::room).sum::<usize>()
     }
 
     fn limit(&self, dir: usize) -> usize {

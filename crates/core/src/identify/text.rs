@@ -18,6 +18,29 @@ pub fn is_ascii_lines(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| matches!(byte, b'\r' | b'\n' | b'\t' | 0x20..=0x7e))
 }
 
+/// Bytes from a capture as text that shows no more than it says: control characters, backslashes and what is
+/// not UTF-8 become `\\xNN`.
+pub fn printable(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if letter.is_control() || letter == '\\' {
+                let mut raw = [0; 4];
+                for byte in letter.encode_utf8(&mut raw).bytes() {
+                    _ = write!(out, "\\x{byte:02x}");
+                }
+            } else {
+                out.push(letter);
+            }
+        }
+        for byte in chunk.invalid() {
+            _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
 /// One or more letters, digits, or the marks of a token (RFC 9110 §5.6.2).
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()

@@ -1,10 +1,13 @@
 //! The deciding stage: what is done with the packets of each chunk, in order.
 
+use std::collections::HashMap;
+
 use super::chunk::Chunk;
 use super::run::Decide;
 use crate::cut::{Cutter, Policy, TrimPcap, WhatIf};
-use crate::flow::{Details, Left, Observer, Packet, Rules, Silent, Tracker};
-use crate::packet::Seed;
+use crate::flow::{Details, Flow, Left, Observer, Packet, Rules, Silent, Table, Tracker};
+use crate::identify::Identified;
+use crate::packet::{Key, Seed};
 
 /// Packets whose table slots are read ahead together.
 const BATCH: usize = 32;
@@ -34,7 +37,7 @@ pub fn feed(tracker: &mut Tracker, chunk: &mut Chunk, observer: &mut impl Observ
 }
 
 /// Counts flows, and what some cutoffs would leave of them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Scan {
     /// The flows.
     pub tracker: Tracker,
@@ -42,19 +45,62 @@ pub struct Scan {
     pub what_if: WhatIf,
     /// Details of the flows, if they are asked for.
     pub details: Option<Details>,
+    /// What the flows speak, if it is asked for.
+    pub identified: Option<Box<Identified>>,
+}
+
+/// Tells all that are there.
+struct All<'a>(Option<&'a mut Details>, Option<&'a mut Identified>, Option<&'a mut WhatIf>);
+
+impl Observer for All<'_> {
+    fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
+        if let Some(details) = &mut self.0 {
+            details.counted(n, flow, p, late);
+        }
+        if let Some(identified) = &mut self.1 {
+            identified.counted(n, flow, p, late);
+        }
+        if let Some(what_if) = &mut self.2 {
+            what_if.counted(n, flow, p, late);
+        }
+    }
+
+    fn waits(&mut self, p: &Packet<'_>) {
+        if let Some(what_if) = &mut self.2 {
+            what_if.waits(p);
+        }
+    }
+
+    fn aside(&mut self, p: &Packet<'_>, late: bool) {
+        if let Some(what_if) = &mut self.2 {
+            what_if.aside(p, late);
+        }
+    }
+
+    fn frame(&mut self, link: u16) {
+        if let Some(details) = &mut self.0 {
+            details.frame(link);
+        }
+    }
 }
 
 impl Scan {
     /// Nothing read yet.
     pub fn new(rules: Rules, seed: Seed, cutoffs: Vec<u64>) -> Self {
-        Self { tracker: Tracker::new(rules, Left::Start, seed), what_if: WhatIf::new(cutoffs), details: None }
+        Self {
+            tracker: Tracker::new(rules, Left::Start, seed),
+            what_if: WhatIf::new(cutoffs),
+            details: None,
+            identified: None,
+        }
     }
 
     /// No more files come.
     pub fn finish(&mut self) {
-        match &mut self.details {
-            Some(details) => self.tracker.finish(&mut (details, &mut self.what_if)),
-            None => self.tracker.finish(&mut self.what_if),
+        let what_if = Some(&mut self.what_if);
+        self.tracker.finish(&mut All(self.details.as_mut(), self.identified.as_deref_mut(), what_if));
+        if let Some(identified) = &mut self.identified {
+            identified.finish(self.tracker.table());
         }
     }
 }
@@ -62,13 +108,66 @@ impl Scan {
 impl Decide for Scan {
     fn decide(&mut self, chunk: &mut Chunk) {
         chunk.first = self.tracker.packets();
-        match (&mut self.details, self.what_if.is_empty()) {
-            (None, true) => feed(&mut self.tracker, chunk, &mut Silent),
-            (None, false) => feed(&mut self.tracker, chunk, &mut self.what_if),
-            (Some(details), true) => feed(&mut self.tracker, chunk, details),
-            (Some(details), false) => feed(&mut self.tracker, chunk, &mut (details, &mut self.what_if)),
+        let Self { tracker, what_if, details, identified } = self;
+        match (details, identified, what_if.is_empty()) {
+            (None, None, true) => feed(tracker, chunk, &mut Silent),
+            (None, None, false) => feed(tracker, chunk, what_if),
+            (Some(details), None, true) => feed(tracker, chunk, details),
+            (None, Some(identified), true) => feed(tracker, chunk, &mut **identified),
+            (details, identified, empty) => {
+                let what_if = (!empty).then_some(what_if);
+                feed(tracker, chunk, &mut All(details.as_mut(), identified.as_deref_mut(), what_if));
+            }
         }
     }
+}
+
+/// Identifies, by the packets that a trimmed file still has, flows that a ledger told of. Which flow a packet
+/// belongs to is told by its time: sessions may have come apart where packets are cut.
+pub struct Trimmed<'a> {
+    tracker: Tracker,
+    /// Flows by key: time of the first packet, number; in order of time.
+    flows: HashMap<Key, Vec<(i64, u32)>>,
+    identified: &'a mut Identified,
+}
+
+impl<'a> Trimmed<'a> {
+    /// Over a file whose flows are in `table` already.
+    pub fn new(table: &Table, identified: &'a mut Identified) -> Self {
+        let mut flows: HashMap<Key, Vec<(i64, u32)>> = HashMap::new();
+        for (n, flow) in (0..).zip(table.iter()) {
+            flows.entry(flow.key).or_default().push((flow.first_ts, n));
+        }
+        flows.values_mut().for_each(|all| all.sort_unstable());
+        Self { tracker: Tracker::new(*table.rules(), Left::Start, table.seed()), flows, identified }
+    }
+}
+
+impl Decide for Trimmed<'_> {
+    fn decide(&mut self, chunk: &mut Chunk) {
+        chunk.first = self.tracker.packets();
+        let mut told = ByTime { flows: &self.flows, identified: self.identified };
+        feed(&mut self.tracker, chunk, &mut told);
+    }
+}
+
+struct ByTime<'a> {
+    flows: &'a HashMap<Key, Vec<(i64, u32)>>,
+    identified: &'a mut Identified,
+}
+
+impl Observer for ByTime<'_> {
+    fn counted(&mut self, _: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
+        let Some(all) = self.flows.get(&flow.key) else { return };
+        let after = all.partition_point(|(first_ts, _)| *first_ts <= p.ts);
+        if let Some((_, n)) = all.get(after.saturating_sub(1)) {
+            self.identified.counted(*n, flow, p, late);
+        }
+    }
+
+    fn waits(&mut self, _: &Packet<'_>) {}
+
+    fn aside(&mut self, _: &Packet<'_>, _: bool) {}
 }
 
 /// Counts flows and decides which packets stay.

@@ -35,7 +35,7 @@ mod pipe_tests;
 pub use chunk::Chunk;
 pub use deal::{Deal, Take};
 pub use emit::Writer;
-pub use feed::{feed, Scan, Trim};
+pub use feed::{feed, Scan, Trim, Trimmed};
 pub use load::{Input, ReadAt};
 pub use outlet::{is_chosen, misfit, out_of_range, Count, Form, Outlet};
 pub use run::{run, Decide, Emit, End, Passes, Plan};

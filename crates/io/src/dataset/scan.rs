@@ -38,6 +38,13 @@ impl Scan {
         self
     }
 
+    /// Identifies the flows, too.
+    #[must_use]
+    pub fn with_services(mut self) -> Self {
+        self.state.identified = Some(Box::default());
+        self
+    }
+
     /// Reads one capture; `-` is standard input.
     pub fn file(
         &mut self,
@@ -53,15 +60,23 @@ impl Scan {
         };
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
         let start = self.state.tracker.packets();
-        let mut look = Look;
-        let decide: &mut dyn Decide = if rows.is_some() || !self.flows { &mut look } else { &mut self.state };
-        let passes = Passes { decide, emit: None };
-        let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
-        let tracker = &mut self.state.tracker;
-        if let Some((about, rows)) = rows {
+        let end = if let Some((about, rows)) = rows {
+            let tracker = &mut self.state.tracker;
             adopt_all(tracker, &rows, start);
             tracker.skip(about.packets, about.bytes);
-        }
+            let plan = self.settings.plan();
+            match &mut self.state.identified {
+                Some(identified) if self.flows => {
+                    let mut trimmed = pipe::Trimmed::new(tracker.table(), identified);
+                    pipe::run(source.input(), &plan, Passes { decide: &mut trimmed, emit: None }, control)?
+                }
+                _ => pipe::run(source.input(), &plan, Passes { decide: &mut Look, emit: None }, control)?,
+            }
+        } else {
+            let decide: &mut dyn Decide = if self.flows { &mut self.state } else { &mut Look };
+            pipe::run(source.input(), &self.settings.plan(), Passes { decide, emit: None }, control)?
+        };
+        let tracker = &self.state.tracker;
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
         report.untracked = tracker.table().untracked() - before.0;
@@ -97,8 +112,9 @@ impl Scan {
         self.state.finish();
         let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
         fresh.details = self.state.details.as_ref().map(|_| Details::default());
+        fresh.identified = self.state.identified.as_ref().map(|_| Box::default());
         let state = std::mem::replace(&mut self.state, fresh);
-        Flows::new(state.tracker.into_table(), state.details, community_seed)
+        Flows::new(state.tracker.into_table(), state.details, state.identified, community_seed)
     }
 
     fn rules(&self) -> &Rules {

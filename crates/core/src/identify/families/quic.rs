@@ -1,8 +1,9 @@
 //! QUIC by its long headers (RFC 9000 §17.2, RFC 9369, drafts) and Google's older one.
 
 use super::super::cursor::Cursor;
+use super::super::names::quic::{client_hello, MAX_DATAGRAMS};
 use super::super::rule::{Family, Protocol, Rule, Starts, UDP};
-use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG};
+use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
 
@@ -91,6 +92,19 @@ fn quic(v: &View<'_>) -> Verdict {
     ensure(asked.version != 0)?;
     let first = v.client.first_len();
     let padded = asked.initial && first >= 1200 && asked.target.len() >= 8;
+    // An Initial that opens leaves no doubt; a hello over several datagrams is worth waiting for.
+    let opened = if asked.initial { client_hello(v.client.datagrams().map(|(bytes, _)| bytes)) } else { Err(Stop::No) };
+    let sure = match &opened {
+        Ok((_, true)) => Some(0),
+        Ok((_, false)) | Err(Stop::More) if v.client.grams.len() < MAX_DATAGRAMS && v.server.is_silent() => {
+            Some(v.client.bytes.len() + 1500)
+        }
+        Ok(_) | Err(Stop::More) => Some(0),
+        Err(Stop::No) => None,
+    };
+    if let Some(want) = sure {
+        return Ok(Match::new(if v.server.is_silent() { SURE } else { ANSWERED }).at(Who::Client, 0, 7).want(want));
+    }
     let answer = match v.server.parse(long_header) {
         Ok(answer) => Some(answer),
         Err(Stop::More) => None,
