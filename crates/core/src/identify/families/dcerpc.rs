@@ -64,6 +64,8 @@ struct Fragment {
     kind: u8,
     call: u32,
     interface: Option<[u8; 16]>,
+    /// It is there to its end.
+    whole: bool,
 }
 
 fn fragment(bytes: &[u8]) -> Step<Fragment> {
@@ -107,7 +109,7 @@ fn fragment(bytes: &[u8]) -> Step<Fragment> {
     }
     // What follows a fragment is another.
     ensure(bytes.get(usize::from(len)).is_none_or(|&next| next == 5))?;
-    Ok(Fragment { kind, call, interface })
+    Ok(Fragment { kind, call, interface, whole: bytes.len() >= usize::from(len) })
 }
 
 /// Data representation (C706 §14.1) but for its last byte; whether the least significant byte is first.
@@ -118,11 +120,11 @@ fn form(c: &mut Cursor<'_>) -> Step<bool> {
 }
 
 /// A bind and its answer have many fields to check, the others few.
-fn alone(fragment: &Fragment) -> u8 {
-    if matches!(fragment.kind, 11 | 12 | 14 | 15) {
-        STRONG
-    } else {
-        LIKELY
+fn alone(fragment: &Fragment) -> Step<u8> {
+    match fragment.kind {
+        11 | 12 | 14 | 15 => Ok(STRONG),
+        _ if fragment.whole => Ok(LIKELY),
+        _ => Err(Stop::More),
     }
 }
 
@@ -140,8 +142,8 @@ fn connection(v: &View<'_>) -> Verdict {
             ensure(q.kind != 11 || (matches!(r.kind, 12 | 13) && q.call == r.call))?;
             Match::new(ANSWERED).at(Who::Client, 0, 12)
         }
-        (Some(q), None) => Match::new(alone(q)).at(Who::Client, 0, 12),
-        (None, Some(r)) => Match::new(alone(r)).at(Who::Server, 0, 12),
+        (Some(q), None) => Match::new(alone(q)?).at(Who::Client, 0, 12),
+        (None, Some(r)) => Match::new(alone(r)?).at(Who::Server, 0, 12),
         (None, None) => return Err(Stop::More),
     };
     Ok(match asked.and_then(|q| q.interface) {
@@ -163,7 +165,9 @@ fn datagram(bytes: &[u8], asks: bool) -> Step<[u8; 16]> {
     let interface = c.take(16)?;
     let mut activity = [0; 16];
     activity.copy_from_slice(c.take(16)?);
-    ensure(interface.iter().any(|&byte| byte != 0) && activity.iter().any(|&byte| byte != 0))?;
+    ensure(interface.iter().any(|&byte| byte != 0))?;
+    // An activity's number is a random one.
+    ensure(activity.iter().filter(|&&byte| byte != 0).count() >= 10)?;
     c.skip(12)?;
     let number = |c: &mut Cursor<'_>| if little { c.u16le() } else { c.u16() };
     let operation = number(&mut c)?;
