@@ -67,7 +67,7 @@ fn login(bytes: &[u8], answers: bool) -> Step<u32> {
     let (code, flags, most, least, extra) = (c.u8()?, c.u8()?, c.u8()?, c.u8()?, c.u8()?);
     ensure(if answers { code == 0x23 } else { code & 0xbf == 3 })?;
     // Transit or continue, and stages 0, 1, 3.
-    ensure(flags & 0x30 == 0 && flags & 0xc0 != 0xc0 && flags & 12 != 8 && most <= 1 && least <= 1)?;
+    ensure(flags & 0x30 == 0 && flags & 0xc0 != 0xc0 && flags & 0x0c != 8 && most <= 1 && least <= 1)?;
     let len = c.u24()? as usize;
     ensure(extra == 0 && len <= 16_384)?;
     c.skip(8)?; // session: the initiator's part and the target's

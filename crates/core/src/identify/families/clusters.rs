@@ -154,11 +154,6 @@ fn request(bytes: &[u8]) -> Step<(u32, bool)> {
             ensure(is_ascii(name))?;
             size >= 3
         }
-        // The first request of early versions may have an empty name, and then says nothing else.
-        0 => {
-            ensure(len >= 10)?;
-            false
-        }
         _ => return Err(Stop::No),
     };
     Ok((number, named))

@@ -2,7 +2,7 @@
 
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
-use super::super::verdict::confidence::{ANSWERED, STRONG};
+use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
 
@@ -64,17 +64,22 @@ struct Fragment {
     kind: u8,
     call: u32,
     interface: Option<[u8; 16]>,
+    /// It is there to its end.
+    whole: bool,
 }
 
 fn fragment(bytes: &[u8]) -> Step<Fragment> {
     let mut c = Cursor::new(bytes);
-    let (version, minor, kind, _flags) = (c.u8()?, c.u8()?, c.u8()?, c.u8()?);
+    let (version, minor, kind, flags) = (c.u8()?, c.u8()?, c.u8()?, c.u8()?);
     ensure(version == 5 && minor <= 1 && matches!(kind, 0 | 2 | 3 | 11..=20))?;
     let little = form(&mut c)?;
     ensure(c.u8()? == 0)?;
+    // Most significant first is rare: not believed without the many fields of a bind or its answer.
+    ensure(little || (11..=15).contains(&kind))?;
+    ensure(flags & 3 != 0 || matches!(kind, 0 | 2))?; // first, last
     let number = |c: &mut Cursor<'_>| if little { c.u16le() } else { c.u16() };
     let (len, auth) = (number(&mut c)?, number(&mut c)?);
-    ensure(len >= 16 && auth < len)?;
+    ensure(len >= 16 && auth < len && (auth == 0 || auth >= 8))?;
     let call = if little { c.u32le()? } else { c.u32()? };
     let mut interface = None;
     match kind {
@@ -102,7 +107,9 @@ fn fragment(bytes: &[u8]) -> Step<Fragment> {
         }
         _ => {}
     }
-    Ok(Fragment { kind, call, interface })
+    // What follows a fragment is another.
+    ensure(bytes.get(usize::from(len)).is_none_or(|&next| next == 5))?;
+    Ok(Fragment { kind, call, interface, whole: bytes.len() >= usize::from(len) })
 }
 
 /// Data representation (C706 §14.1) but for its last byte; whether the least significant byte is first.
@@ -110,6 +117,15 @@ fn form(c: &mut Cursor<'_>) -> Step<bool> {
     let (order, floats, zero) = (c.u8()?, c.u8()?, c.u8()?);
     ensure(matches!(order, 0 | 1 | 0x10 | 0x11) && floats <= 3 && zero == 0)?;
     Ok(order & 0x10 != 0)
+}
+
+/// A bind and its answer have many fields to check, the others few.
+fn alone(fragment: &Fragment) -> Step<u8> {
+    match fragment.kind {
+        11 | 12 | 14 | 15 => Ok(STRONG),
+        _ if fragment.whole => Ok(LIKELY),
+        _ => Err(Stop::More),
+    }
 }
 
 fn connection(v: &View<'_>) -> Verdict {
@@ -126,8 +142,8 @@ fn connection(v: &View<'_>) -> Verdict {
             ensure(q.kind != 11 || (matches!(r.kind, 12 | 13) && q.call == r.call))?;
             Match::new(ANSWERED).at(Who::Client, 0, 12)
         }
-        (Some(_), None) => Match::new(STRONG).at(Who::Client, 0, 12),
-        (None, Some(_)) => Match::new(STRONG).at(Who::Server, 0, 12),
+        (Some(q), None) => Match::new(alone(q)?).at(Who::Client, 0, 12),
+        (None, Some(r)) => Match::new(alone(r)?).at(Who::Server, 0, 12),
         (None, None) => return Err(Stop::More),
     };
     Ok(match asked.and_then(|q| q.interface) {
@@ -149,7 +165,9 @@ fn datagram(bytes: &[u8], asks: bool) -> Step<[u8; 16]> {
     let interface = c.take(16)?;
     let mut activity = [0; 16];
     activity.copy_from_slice(c.take(16)?);
-    ensure(interface.iter().any(|&byte| byte != 0) && activity.iter().any(|&byte| byte != 0))?;
+    ensure(interface.iter().any(|&byte| byte != 0))?;
+    // An activity's number is a random one.
+    ensure(activity.iter().filter(|&&byte| byte != 0).count() >= 10)?;
     c.skip(12)?;
     let number = |c: &mut Cursor<'_>| if little { c.u16le() } else { c.u16() };
     let operation = number(&mut c)?;

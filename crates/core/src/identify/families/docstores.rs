@@ -76,7 +76,7 @@ pub const FAMILY: Family = Family {
             on: TCP,
             client: Starts::With(&[b"ES"]),
             server: Starts::With(&[b"ES"]),
-            check: |v| v.pair(STRONG, |b| elastic(b, 0), |b| elastic(b, 1), |_, _| true),
+            check: |v| v.pair(STRONG, |b| elastic(b, 0), |b| elastic(b, 1), |(), ()| true),
         },
         Rule {
             label: "bolt",

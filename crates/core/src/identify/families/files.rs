@@ -87,9 +87,11 @@ pub const FAMILY: Family = Family {
             label: "afp",
             name: "session",
             on: TCP,
-            client: Starts::With(&[b"\x00\x03", b"\x00\x04"]),
-            server: Starts::With(&[b"\x01\x03", b"\x01\x04"]),
-            check: |v| v.both(|b| dsi(b, 0), |b| dsi(b, 1), |q, r| q == r),
+            client: Starts::With(&[b"\x00"]),
+            server: Starts::With(&[b"\x01"]),
+            check: |v| {
+                v.both(|b| dsi(b, 0), |b| dsi(b, 1), |q, r| q == r && (q.1 != 0 || matches!(q.0, 3 | 4)))
+            },
         },
         Rule {
             label: "rsync",
@@ -223,7 +225,7 @@ fn dsi(bytes: &[u8], flags: u8) -> Step<(u8, u16)> {
     let mut c = Cursor::new(bytes);
     let (kind, command, number, _code) = (c.u8()?, c.u8()?, c.u16()?, c.u32()?);
     let (len, zero) = (c.u32()?, c.u32()?);
-    ensure(kind == flags && matches!(command, 3 | 4) && zero == 0 && len <= 8192)?;
+    ensure(kind == flags && matches!(command, 1..=6 | 8) && zero == 0 && len <= 1 << 20)?;
     ensure(c.left() >= len as usize || flags == 1)?;
     if flags == 0 && command == 4 && len > 0 {
         ensure(c.u8()? <= 2 && c.counted(1)?.len() == 4)?;

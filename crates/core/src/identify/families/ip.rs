@@ -123,21 +123,19 @@ fn rsvp(bytes: &[u8], len: usize) -> Step<()> {
 fn vrrp(bytes: &[u8], len: usize) -> Step<()> {
     let mut c = Cursor::new(bytes);
     let (first, _router, _priority, count) = (c.u8()?, c.u8()?, c.u8()?, usize::from(c.u8()?));
-    let fits =
-        if first == 0x21 { len == 16 + 4 * count } else { len == 8 + 4 * count || len == 8 + 16 * count };
-    ensure(count > 0 && fits)?;
-    if first == 0x21 {
-        sum(bytes, len)?;
-    }
-    Ok(())
+    let fits = if first == 0x21 {
+        len == 16 + 4 * count || len == 8 + 4 * count
+    } else {
+        len == 8 + 4 * count || len == 8 + 16 * count
+    };
+    ensure(count > 0 && fits && (count != 7 || len != 36)) // those are of CARP
 }
 
 fn carp(bytes: &[u8], len: usize) -> Step<()> {
     let mut c = Cursor::new(bytes);
     let (first, _router, _skew, words) = (c.u8()?, c.u8()?, c.u8()?, c.u8()?);
     // A counter and a digest make seven words.
-    ensure(first == 0x21 && words == 7 && len == 36)?;
-    sum(bytes, len)
+    ensure(first == 0x21 && words == 7 && len == 36)
 }
 
 fn esp(bytes: &[u8], len: usize) -> Step<()> {
@@ -182,7 +180,8 @@ mod tests {
         ip(103, "2000 dfa4 0001 0002 0069").is("pim");
         ip(46, "1001 0000 ff 00 0008").is("rsvp");
         ip(112, "2101 6401 0001 ba52 c0a80001 0000000000000000").is("vrrp");
-        ip(112, "2101 0007 0001 0000 0102030405060708 0000000000000000000000000000000000000000").is_nothing();
+        ip(112, "2101 0007 0001 0000 0102030405060708 0000000000000000000000000000000000000000").is("carp");
+        ip(112, "2101 0006 0001 0000 0102030405060708 0000000000000000000000000000000000000000").is_nothing();
         ip(50, "00001000 00000001 0102030405060708090a").is("esp");
         ip(51, "3204 0000 00001000 00000001 000102030405060708090a0b 00").is("ah");
         ip(47, "0000 0800 4500").is("gre");

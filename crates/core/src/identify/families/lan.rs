@@ -5,7 +5,8 @@ use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, UDP};
 use super::super::text::{contains, has_prefix, is_ascii, is_ascii_lines};
 use super::super::verdict::confidence::{LIKELY, STRONG, SURE};
-use super::super::verdict::{ensure, Step, Stop};
+use super::super::verdict::{ensure, Match, Step, Stop, Verdict};
+use super::super::view::View;
 
 macro_rules! protocols {
     ($($label:literal $title:literal $ports:expr, $spec:literal;)*) => {
@@ -62,25 +63,7 @@ pub const FAMILY: Family = Family {
             on: UDP,
             client: Starts::With(&[b"\x00\x00", b"\x00\x01", b"\x00\x02"]),
             server: Starts::With(&[b"\x00\x80", b"\x00\x81", b"\x00\x82"]),
-            check: |v| {
-                v.both(
-                    |bytes| {
-                        ensure(matches!((bytes.get(1), bytes.len()), (Some(0), 2) | (Some(1 | 2), 12)))?;
-                        ensure(bytes.len() == 2 || bytes[2..4] == [0, 0])?;
-                        Ok(bytes[1])
-                    },
-                    |bytes| {
-                        let mut c = Cursor::new(bytes);
-                        let (_version, code, result) = (c.u8()?, c.u8()?, c.u16()?);
-                        ensure(
-                            result <= 5
-                                && matches!((code, bytes.len()), (0x80, 8 | 12) | (0x81 | 0x82, 8 | 16)),
-                        )?;
-                        Ok(code & 0x7f)
-                    },
-                    |q, r| q == r,
-                )
-            },
+            check: mapping,
         },
         Rule {
             label: "pcp",
@@ -165,9 +148,17 @@ pub const FAMILY: Family = Family {
             label: "capwap",
             name: "control",
             on: UDP,
-            client: Starts::With(&[b"\x00\x10", b"\x00\x18", b"\x00\x20"]),
-            server: Starts::With(&[b"\x00\x10", b"\x00\x18", b"\x00\x20"]),
+            client: CAPWAP,
+            server: CAPWAP,
             check: |v| v.alike(STRONG, SURE, capwap),
+        },
+        Rule {
+            label: "capwap",
+            name: "data",
+            on: UDP,
+            client: CAPWAP,
+            server: CAPWAP,
+            check: |v| v.alike(0, STRONG, |bytes, len| station(bytes, len).or_else(|_| capwap(bytes, len))),
         },
         Rule {
             label: "tzsp",
@@ -201,7 +192,7 @@ pub const FAMILY: Family = Family {
                 )
                 .and_then(|found| match found.confidence {
                     0 if v.server.is_silent() => Err(Stop::More), // four bytes that ask
-                    0 => Ok(super::super::verdict::Match { confidence: STRONG, ..found }),
+                    0 => Ok(Match { confidence: STRONG, ..found }),
                     _ => Ok(found),
                 })
             },
@@ -209,6 +200,7 @@ pub const FAMILY: Family = Family {
     ],
 };
 
+const CAPWAP: Starts = Starts::With(&[b"\x00\x10", b"\x00\x18", b"\x00\x20", b"\x01\x00"]);
 const PTP: Starts = Starts::Byte(|byte| byte >> 4 <= 1 && matches!(byte & 15, 0..=3 | 8..=13));
 
 fn ssdp(bytes: &[u8]) -> Step<()> {
@@ -245,6 +237,39 @@ fn slp(bytes: &[u8], whole: usize) -> Step<()> {
     ensure(flags & 0x1fff == 0 && extension < len)?;
     let language = c.counted(2)?;
     ensure((2..=8).contains(&language.len()) && is_ascii(language) && language[0].is_ascii_alphabetic())
+}
+
+/// A request for the address or for a port, and the answer to it (RFC 6886 §3.2, §3.3).
+fn mapping(v: &View<'_>) -> Verdict {
+    let wanted = |bytes: &[u8]| {
+        let mut c = Cursor::new(bytes);
+        let (_version, code, zero) = (c.u8()?, c.u8()?, c.u16()?);
+        let (inside, _outside, seconds) = (c.u16()?, c.u16()?, c.u32()?);
+        ensure(matches!(code, 1 | 2) && zero == 0 && c.is_empty())?;
+        Ok(inside >= 1024 && (60..=604_800).contains(&seconds))
+    };
+    let answered = v.both(
+        |bytes| {
+            if bytes.len() != 2 {
+                wanted(bytes)?;
+            }
+            Ok(bytes[1])
+        },
+        |bytes| {
+            let mut c = Cursor::new(bytes);
+            let (_version, code, result) = (c.u8()?, c.u8()?, c.u16()?);
+            ensure(result <= 5 && matches!((code, bytes.len()), (0x80, 8 | 12) | (0x81 | 0x82, 8 | 16)))?;
+            Ok(code & 0x7f)
+        },
+        |q, r| q == r,
+    );
+    // A request for a port is repeated as long as nobody answers.
+    if answered == Err(Stop::More)
+        && v.client.each(|bytes, _| ensure(wanted(bytes)?)).is_ok_and(|count| count >= 2)
+    {
+        return Ok(Match::new(LIKELY));
+    }
+    answered
 }
 
 /// Lengths of requests (RFC 6887 §7.1, §11.1, §12.1); options may follow.
@@ -315,6 +340,10 @@ fn ipmi(bytes: &[u8], whole: usize) -> Step<()> {
 fn capwap(bytes: &[u8], whole: usize) -> Step<()> {
     let mut c = Cursor::new(bytes);
     let (preamble, head) = (c.u8()?, c.u24()?);
+    if preamble == 1 {
+        ensure(head == 0 && c.peek()? >= 20)?; // DTLS inside (§4.2)
+        return super::tls::flight(c.rest()).map(|_| ());
+    }
     let words = (head >> 19) as usize;
     // No frame of a station, no fragment, nothing reserved.
     ensure(preamble == 0 && (2..=8).contains(&words) && head & 0x187 == 0)?;
@@ -328,6 +357,20 @@ fn capwap(bytes: &[u8], whole: usize) -> Step<()> {
         ensure(elements > 0)?;
     }
     Ok(())
+}
+
+/// A frame of a station, IEEE 802.11, behind the header (§4.3).
+fn station(bytes: &[u8], whole: usize) -> Step<()> {
+    let mut c = Cursor::new(bytes);
+    let (preamble, head) = (c.u8()?, c.u24()?);
+    let words = (head >> 19) as usize;
+    ensure(preamble == 0 && (2..=8).contains(&words) && head >> 9 & 0x1f == 1 && head & 7 == 0)?;
+    c.skip(4)?;
+    if head & 0x10 != 0 {
+        ensure(words >= 4 && matches!(c.u8()?, 6 | 8))?;
+    }
+    ensure(head & 0x30 != 0 || words == 2)?;
+    ensure(whole > 4 * words)
 }
 
 /// What is carried, tags to the end mark, and a frame behind them.
@@ -407,6 +450,9 @@ mod tests {
     fn mappings_are_told() {
         udp().c([0, 0]).s(hex("0080 0000 00001000 0a000001")).is("nat-pmp");
         udp().c([0, 0]).is_nothing();
+        let port = hex("0001 0000 32dd 32dd 00000e10");
+        udp().c(&port).c(&port).is("nat-pmp");
+        udp().c(&port).is_nothing();
         udp().c([0, 0]).s(hex("0081 0000 00001000 0a000001")).is_nothing();
         let ask = cat(&[&hex("0201 0000 00001c20 00000000 00000000 0000ffff c0a80002"), &[7; 36]]);
         udp().c(&ask).s(cat(&[&hex("0281 0000 00001c20 00001000"), &[0; 48]])).is("pcp");
@@ -445,6 +491,9 @@ mod tests {
         let mut odd = discover;
         odd[11] = 27;
         udp().c(&odd).is_nothing();
+        let data = cat(&[&hex("00 200310 00000000 06 001122334455 00"), &[9; 30]]);
+        udp().c(&data).c(&data).is("capwap");
+        udp().c(&data).is_nothing();
         let frame = cat(&[&hex("01 00 0001 01"), &[7; 12], &hex("0800 4500")]);
         udp().c(&frame).c(&frame).is("tzsp");
         let mut odd = frame;

@@ -281,7 +281,7 @@ fn dict(v: &View<'_>) -> Verdict {
         |bytes| {
             let line = Cursor::new(bytes).line(1024)?;
             ensure(is_text(line) && has_prefix(line, b"220 ") && line.ends_with(b">"))?;
-            ensure(line.iter().filter(|&&byte| byte == b'<').count() >= 2 && line.contains(&b'@'))
+            ensure(line.split(|&byte| byte == b'<').count() >= 3 && line.contains(&b'@'))
         },
         |(), ()| true,
     )

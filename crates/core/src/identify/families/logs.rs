@@ -182,7 +182,7 @@ fn message(bytes: &[u8]) -> Step<bool> {
         return Ok(true);
     }
     ensure(text[0].is_ascii_alphanumeric() || b" %-[*:".contains(&text[0]))?;
-    ensure(text.iter().any(|&byte| byte == b':') && text.contains(&b' '))?;
+    ensure(text.contains(&b':') && text.contains(&b' '))?;
     Ok(false)
 }
 

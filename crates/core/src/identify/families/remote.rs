@@ -164,8 +164,8 @@ pub const FAMILY: Family = Family {
             label: "teamviewer",
             name: "command",
             on: TCP,
-            client: Starts::With(&[b"\x17\x24"]),
-            server: Starts::With(&[b"\x17\x24"]),
+            client: Starts::With(&[b"\x17\x24", b"\x11\x30"]),
+            server: Starts::With(&[b"\x17\x24", b"\x11\x30"]),
             check: |v| v.pair(LIKELY, viewer, viewer, |(), ()| true),
         },
     ],
@@ -329,7 +329,12 @@ fn cgp(bytes: &[u8]) -> Step<()> {
 /// Magic, command, length.
 fn viewer(bytes: &[u8]) -> Step<()> {
     let mut c = Cursor::new(bytes);
-    ensure(c.u16()? == 0x1724)?;
+    let magic = c.u16()?;
+    if magic == 0x1130 {
+        let (command, zero, len, small) = (c.u8()?, c.u8()?, c.u32le()?, c.u32le()?);
+        return ensure((0x10..0x70).contains(&command) && zero == 0 && len < 1 << 20 && small < 256);
+    }
+    ensure(magic == 0x1724)?;
     let (command, len) = (c.u8()?, usize::from(c.u16le()?));
     ensure((0x0a..0x70).contains(&command))?;
     c.skip(len)?;
@@ -390,5 +395,7 @@ mod tests {
         let view = cat(&[&hex("1724 0a 2000 88138000"), &[0; 28]]);
         tcp().c(&view).s(&view).is("teamviewer");
         tcp().c(&view[..20]).c([9; 30]).is_nothing();
+        tcp().c(hex("1130 36 00 18000000 01000000 00000000")).is("teamviewer");
+        tcp().c(hex("1130 36 01 18000000 01000000 00000000")).is_nothing();
     }
 }

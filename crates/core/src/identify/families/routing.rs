@@ -94,7 +94,7 @@ pub const FAMILY: Family = Family {
             server: RIP,
             check: |v| {
                 v.alike(LIKELY, SURE, |bytes, len| {
-                    ensure(len >= 24 && len <= 504 && (len - 4).is_multiple_of(20))?;
+                    ensure((24..=504).contains(&len) && (len - 4).is_multiple_of(20))?;
                     rip(bytes)
                 })
             },
@@ -252,7 +252,7 @@ fn glbp(bytes: &[u8]) -> Step<()> {
     ensure(owner.iter().any(|&byte| byte != 0) && !c.is_empty())?;
     while !c.is_empty() {
         let (kind, len) = (c.u8()?, usize::from(c.u8()?));
-        ensure(matches!((kind, len), (1, 28..) | (2, 20) | (3, 3..) | (4, 3..)))?;
+        ensure(matches!((kind, len), (1, 28..) | (2, 20) | (3 | 4, 3..)))?;
         c.skip(len - 2)?;
     }
     Ok(())

@@ -64,7 +64,7 @@ fn request(bytes: &[u8]) -> Step<bool> {
         // LOGIN7 (§2.2.6.4): its length, a version 7.x, the wanted size of packets.
         0x10 => {
             let (len, version, size) = (c.u32le()? as usize, c.u32le()?, c.u32le()?);
-            ensure(len >= 86 && len <= 1 << 17 && (len <= body || body >= 400))?;
+            ensure((86..=1 << 17).contains(&len) && (len <= body || body >= 400))?;
             ensure(version >> 24 >= 0x70 && version >> 24 <= 0x75 && size <= 32_768)?;
         }
         // The login of TDS 4 and 5: fields of 30 bytes, padded with zeros, and how many of them count.
@@ -80,8 +80,11 @@ fn request(bytes: &[u8]) -> Step<bool> {
             let (total, len, what) = (c.u32le()? as usize, c.u32le()?, c.u16le()?);
             let headed = (22..=256).contains(&total) && total <= body && len == 18 && what == 2;
             if !headed {
-                ensure(kind == 1 && body.is_multiple_of(2) && body >= 16)?;
-                let text = &bytes[8..bytes.len().min(8 + 32)];
+                // A call begins with the length of the procedure's name, or with a number in its place.
+                let name = if kind == 3 { total & 0xffff } else { body / 2 };
+                ensure((8..=body / 2).contains(&name) && (kind == 3 || body.is_multiple_of(2)))?;
+                let from = if kind == 3 { 10 } else { 8 };
+                let text = &bytes[from..bytes.len().min(from + 2 * name.min(16))];
                 ensure(text.len() >= 16)?;
                 ensure(text.chunks_exact(2).all(|c| c[1] == 0 && matches!(c[0], 9 | 10 | 13 | 0x20..=0x7e)))?;
             }
@@ -139,6 +142,15 @@ mod tests {
             &"SELECT @@version".bytes().flat_map(|byte| [byte, 0]).collect::<Vec<_>>(),
         ]);
         tcp().c(batch).s(hex("0401 0015 0033 0100 fd 0000 0000 0000000000000000")).midway().is("tds");
+        let call = cat(&[
+            &hex("0309 001e 0000 0100 0800"),
+            &"p_sample".bytes().flat_map(|byte| [byte, 0]).collect::<Vec<_>>(),
+            &[0; 4],
+        ]);
+        tcp().c(&call).is("tds");
+        let mut odd = call;
+        odd[8] = 200;
+        tcp().c(&odd).is_nothing();
         let field = |text: &[u8]| cat(&[text, &vec![0; 30 - text.len()], &[text.len() as u8]]);
         tcp().c(cat(&[&hex("0200 0200 0000 0000"), &field(b"host"), &field(b"sa"), &field(b"x")])).is("tds");
     }

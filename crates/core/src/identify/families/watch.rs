@@ -8,137 +8,138 @@ use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
 
 /// The family.
-pub const FAMILY: Family = Family {
-    name: "monitoring",
-    protocols: &[
-        Protocol {
-            label: "zabbix",
-            title: "Zabbix",
-            on: TCP,
-            ports: &[10050, 10051],
-            spec: "Zabbix protocols",
-        },
-        Protocol {
-            label: "nrpe",
-            title: "Nagios Remote Plugin Executor",
-            on: TCP,
-            ports: &[5666],
-            spec: "NRPE",
-        },
-        Protocol {
-            label: "munin",
-            title: "Munin node",
-            on: TCP,
-            ports: &[4949],
-            spec: "Munin, Network protocol",
-        },
-        Protocol {
-            label: "checkmk",
-            title: "Checkmk agent",
-            on: TCP,
-            ports: &[6556],
-            spec: "Checkmk, Agent output",
-        },
-        Protocol {
-            label: "openflow",
-            title: "OpenFlow",
-            on: TCP,
-            ports: &[6633, 6653],
-            spec: "OpenFlow Switch Specification 1.5",
-        },
-        Protocol {
-            label: "ovsdb",
-            title: "Open vSwitch Database Management Protocol",
-            on: TCP,
-            ports: &[6640],
-            spec: "RFC 7047",
-        },
-    ],
-    rules: &[
-        Rule {
-            label: "zabbix",
-            name: "header",
-            on: TCP,
-            client: Starts::Byte(|byte| byte.is_ascii_graphic()),
-            server: Starts::With(&[b"ZB"]),
-            check: ask_agent,
-        },
-        Rule {
-            label: "nrpe",
-            name: "packet",
-            on: TCP,
-            client: Starts::With(&[b"\x00\x02", b"\x00\x03", b"\x00\x04"]),
-            server: Starts::With(&[b"\x00\x02", b"\x00\x03", b"\x00\x04"]),
-            check: |v| v.pair(LIKELY, |b| nrpe(b, 1), |b| nrpe(b, 2), |q, r| q == r),
-        },
-        Rule {
-            label: "munin",
-            name: "greeting",
-            on: TCP,
-            client: Starts::Byte(|byte| byte.is_ascii_lowercase()),
-            server: Starts::With(&[b"# "]),
-            check: |v| {
-                v.pair(
-                    STRONG,
-                    |bytes| {
-                        let verb = word(Cursor::new(bytes).line(200)?).0;
-                        ensure(is_one_of(
-                            verb,
-                            &[b"cap", b"list", b"nodes", b"config", b"fetch", b"version", b"quit"],
-                        ))
-                    },
-                    |bytes| {
+pub const FAMILY: Family =
+    Family {
+        name: "monitoring",
+        protocols: &[
+            Protocol {
+                label: "zabbix",
+                title: "Zabbix",
+                on: TCP,
+                ports: &[10050, 10051],
+                spec: "Zabbix protocols",
+            },
+            Protocol {
+                label: "nrpe",
+                title: "Nagios Remote Plugin Executor",
+                on: TCP,
+                ports: &[5666],
+                spec: "NRPE",
+            },
+            Protocol {
+                label: "munin",
+                title: "Munin node",
+                on: TCP,
+                ports: &[4949],
+                spec: "Munin, Network protocol",
+            },
+            Protocol {
+                label: "checkmk",
+                title: "Checkmk agent",
+                on: TCP,
+                ports: &[6556],
+                spec: "Checkmk, Agent output",
+            },
+            Protocol {
+                label: "openflow",
+                title: "OpenFlow",
+                on: TCP,
+                ports: &[6633, 6653],
+                spec: "OpenFlow Switch Specification 1.5",
+            },
+            Protocol {
+                label: "ovsdb",
+                title: "Open vSwitch Database Management Protocol",
+                on: TCP,
+                ports: &[6640],
+                spec: "RFC 7047",
+            },
+        ],
+        rules: &[
+            Rule {
+                label: "zabbix",
+                name: "header",
+                on: TCP,
+                client: Starts::Byte(|byte| byte.is_ascii_graphic()),
+                server: Starts::With(&[b"ZB"]),
+                check: ask_agent,
+            },
+            Rule {
+                label: "nrpe",
+                name: "packet",
+                on: TCP,
+                client: Starts::With(&[b"\x00\x02", b"\x00\x03", b"\x00\x04"]),
+                server: Starts::With(&[b"\x00\x02", b"\x00\x03", b"\x00\x04"]),
+                check: |v| v.pair(LIKELY, |b| nrpe(b, 1), |b| nrpe(b, 2), |q, r| q == r),
+            },
+            Rule {
+                label: "munin",
+                name: "greeting",
+                on: TCP,
+                client: Starts::Byte(|byte| byte.is_ascii_lowercase()),
+                server: Starts::With(&[b"# "]),
+                check: |v| {
+                    v.pair(
+                        STRONG,
+                        |bytes| {
+                            let verb = word(Cursor::new(bytes).line(200)?).0;
+                            ensure(is_one_of(
+                                verb,
+                                &[b"cap", b"list", b"nodes", b"config", b"fetch", b"version", b"quit"],
+                            ))
+                        },
+                        |bytes| {
+                            let mut c = Cursor::new(bytes);
+                            c.expect(b"# munin node at ")?;
+                            ensure(is_text(c.line(200)?))
+                        },
+                        |(), ()| true,
+                    )
+                    .and_then(|found| {
+                        if v.server.is_silent() {
+                            Err(Stop::More)
+                        } else {
+                            Ok(found)
+                        }
+                    })
+                },
+            },
+            Rule {
+                label: "checkmk",
+                name: "sections",
+                on: TCP,
+                client: Starts::Any,
+                server: Starts::With(&[b"<<"]),
+                check: |v| {
+                    ensure(v.client.is_silent())?; // it is not asked, the connection is the question
+                    v.server.parse(|bytes| {
                         let mut c = Cursor::new(bytes);
-                        c.expect(b"# munin node at ")?;
-                        ensure(is_text(c.line(200)?))
-                    },
-                    |(), ()| true,
-                )
-                .and_then(|found| {
-                    if v.server.is_silent() {
-                        Err(Stop::More)
-                    } else {
-                        Ok(found)
-                    }
-                })
+                        c.expect(b"<<<")?;
+                        let line = c.line(80)?;
+                        ensure(line.ends_with(b">>>") && is_ascii(line))?;
+                        ensure(contains(line, b"check_mk") || c.line(400)?.contains(&b':'))
+                    })?;
+                    Ok(Match::new(STRONG).at(Who::Server, 0, 12))
+                },
             },
-        },
-        Rule {
-            label: "checkmk",
-            name: "sections",
-            on: TCP,
-            client: Starts::Any,
-            server: Starts::With(&[b"<<"]),
-            check: |v| {
-                ensure(v.client.is_silent())?; // it is not asked, the connection is the question
-                v.server.parse(|bytes| {
-                    let mut c = Cursor::new(bytes);
-                    c.expect(b"<<<")?;
-                    let line = c.line(80)?;
-                    ensure(line.ends_with(b">>>") && is_ascii(line))?;
-                    ensure(contains(line, b"check_mk") || c.line(400)?.contains(&b':'))
-                })?;
-                Ok(Match::new(STRONG).at(Who::Server, 0, 12))
+            Rule {
+                label: "openflow",
+                name: "hello",
+                on: TCP,
+                client: OPENFLOW,
+                server: OPENFLOW,
+                check: |v| v.both(openflow, openflow, |(), ()| true),
             },
-        },
-        Rule {
-            label: "openflow",
-            name: "hello",
-            on: TCP,
-            client: OPENFLOW,
-            server: OPENFLOW,
-            check: |v| v.both(openflow, openflow, |(), ()| true),
-        },
-        Rule {
-            label: "ovsdb",
-            name: "method",
-            on: TCP,
-            client: Starts::With(&[b"{\""]),
-            server: Starts::With(&[b"{\""]),
-            check: ovsdb,
-        },
-    ],
-};
+            Rule {
+                label: "ovsdb",
+                name: "method",
+                on: TCP,
+                client: Starts::With(&[b"{\""]),
+                server: Starts::With(&[b"{\""]),
+                check: ovsdb,
+            },
+        ],
+    };
 
 const OPENFLOW: Starts =
     Starts::With(&[b"\x01\x00", b"\x02\x00", b"\x03\x00", b"\x04\x00", b"\x05\x00", b"\x06\x00"]);

@@ -177,7 +177,8 @@ fn grpc(frames: &[u8]) -> Option<bool> {
         c.skip(5).ok()?;
         if kind == 1 {
             let fields = &c.rest()[..c.left().min(len)];
-            let found = contains(fields, b"application/grpc") || fields.windows(CODED.len()).any(|w| w == CODED);
+            let found =
+                contains(fields, b"application/grpc") || fields.windows(CODED.len()).any(|w| w == CODED);
             return (found || fields.len() == len).then_some(found);
         }
         c.skip(len).ok()?;
