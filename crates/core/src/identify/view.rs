@@ -179,4 +179,35 @@ impl<'a> View<'a> {
             (None, None) => Err(Stop::More),
         }
     }
+
+    /// Like [`Self::pair`], for responses that say nothing by themselves: then `More`.
+    pub fn ask<Q, R>(
+        &self,
+        alone: u8,
+        request: impl FnOnce(&'a [u8]) -> Step<Q>,
+        response: impl FnOnce(&'a [u8]) -> Step<R>,
+        fits: impl FnOnce(&Q, &R) -> bool,
+    ) -> Verdict {
+        let found = self.pair(alone, request, response, fits)?;
+        if found.who == Who::Client {
+            Ok(found)
+        } else {
+            Err(Stop::More)
+        }
+    }
+
+    /// Like [`Self::pair`], for messages that say something together only.
+    pub fn both<Q, R>(
+        &self,
+        request: impl FnOnce(&'a [u8]) -> Step<Q>,
+        response: impl FnOnce(&'a [u8]) -> Step<R>,
+        fits: impl FnOnce(&Q, &R) -> bool,
+    ) -> Verdict {
+        let found = self.pair(0, request, response, fits)?;
+        if found.confidence == ANSWERED {
+            Ok(found)
+        } else {
+            Err(Stop::More)
+        }
+    }
 }
