@@ -24,6 +24,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::postgres::FAMILY,
     &families::redis::FAMILY,
     &families::mqtt::FAMILY,
+    &families::modbus::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -6,6 +6,7 @@ pub mod dns;
 pub mod ftp;
 pub mod mail;
 pub mod media;
+pub mod modbus;
 pub mod mqtt;
 pub mod mysql;
 pub mod postgres;
