@@ -25,6 +25,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::redis::FAMILY,
     &families::mqtt::FAMILY,
     &families::modbus::FAMILY,
+    &families::grid::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -4,6 +4,7 @@ pub mod bittorrent;
 pub mod dhcp;
 pub mod dns;
 pub mod ftp;
+pub mod grid;
 pub mod mail;
 pub mod media;
 pub mod modbus;
