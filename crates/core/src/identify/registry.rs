@@ -26,6 +26,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::mqtt::FAMILY,
     &families::modbus::FAMILY,
     &families::grid::FAMILY,
+    &families::cotp::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

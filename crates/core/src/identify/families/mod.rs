@@ -1,6 +1,7 @@
 //! One file for each family of protocols; [`super::registry`] lists them.
 
 pub mod bittorrent;
+pub mod cotp;
 pub mod dhcp;
 pub mod dns;
 pub mod ftp;
