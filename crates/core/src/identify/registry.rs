@@ -27,6 +27,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::modbus::FAMILY,
     &families::grid::FAMILY,
     &families::cotp::FAMILY,
+    &families::plant::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

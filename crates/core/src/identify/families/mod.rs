@@ -11,6 +11,7 @@ pub mod media;
 pub mod modbus;
 pub mod mqtt;
 pub mod mysql;
+pub mod plant;
 pub mod postgres;
 pub mod quic;
 pub mod rdp;
