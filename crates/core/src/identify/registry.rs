@@ -28,6 +28,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::grid::FAMILY,
     &families::cotp::FAMILY,
     &families::plant::FAMILY,
+    &families::building::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -1,6 +1,7 @@
 //! One file for each family of protocols; [`super::registry`] lists them.
 
 pub mod bittorrent;
+pub mod building;
 pub mod cotp;
 pub mod dhcp;
 pub mod dns;
