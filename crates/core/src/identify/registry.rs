@@ -29,6 +29,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::cotp::FAMILY,
     &families::plant::FAMILY,
     &families::building::FAMILY,
+    &families::things::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -20,6 +20,7 @@ pub mod redis;
 pub mod smb;
 pub mod snmp;
 pub mod ssh;
+pub mod things;
 pub mod time;
 pub mod tls;
 pub mod voice;
