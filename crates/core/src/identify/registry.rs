@@ -30,6 +30,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::plant::FAMILY,
     &families::building::FAMILY,
     &families::things::FAMILY,
+    &families::queues::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

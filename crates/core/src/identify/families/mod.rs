@@ -14,6 +14,7 @@ pub mod mqtt;
 pub mod mysql;
 pub mod plant;
 pub mod postgres;
+pub mod queues;
 pub mod quic;
 pub mod rdp;
 pub mod redis;
