@@ -31,6 +31,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::building::FAMILY,
     &families::things::FAMILY,
     &families::queues::FAMILY,
+    &families::chat::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

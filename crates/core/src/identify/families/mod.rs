@@ -2,6 +2,7 @@
 
 pub mod bittorrent;
 pub mod building;
+pub mod chat;
 pub mod cotp;
 pub mod dhcp;
 pub mod dns;
