@@ -32,6 +32,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::things::FAMILY,
     &families::queues::FAMILY,
     &families::chat::FAMILY,
+    &families::vpn::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

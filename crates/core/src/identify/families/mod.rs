@@ -26,4 +26,5 @@ pub mod things;
 pub mod time;
 pub mod tls;
 pub mod voice;
+pub mod vpn;
 pub mod web;
