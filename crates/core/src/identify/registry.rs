@@ -33,6 +33,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::queues::FAMILY,
     &families::chat::FAMILY,
     &families::vpn::FAMILY,
+    &families::peers::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -13,6 +13,7 @@ pub mod media;
 pub mod modbus;
 pub mod mqtt;
 pub mod mysql;
+pub mod peers;
 pub mod plant;
 pub mod postgres;
 pub mod queues;
