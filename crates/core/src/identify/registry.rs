@@ -34,6 +34,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::chat::FAMILY,
     &families::vpn::FAMILY,
     &families::peers::FAMILY,
+    &families::games::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

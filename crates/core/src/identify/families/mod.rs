@@ -7,6 +7,7 @@ pub mod cotp;
 pub mod dhcp;
 pub mod dns;
 pub mod ftp;
+pub mod games;
 pub mod grid;
 pub mod mail;
 pub mod media;
