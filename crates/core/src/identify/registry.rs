@@ -35,6 +35,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::vpn::FAMILY,
     &families::peers::FAMILY,
     &families::games::FAMILY,
+    &families::coins::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -3,6 +3,7 @@
 pub mod bittorrent;
 pub mod building;
 pub mod chat;
+pub mod coins;
 pub mod cotp;
 pub mod dhcp;
 pub mod dns;
