@@ -36,6 +36,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::peers::FAMILY,
     &families::games::FAMILY,
     &families::coins::FAMILY,
+    &families::telecom::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

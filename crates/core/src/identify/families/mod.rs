@@ -25,6 +25,7 @@ pub mod redis;
 pub mod smb;
 pub mod snmp;
 pub mod ssh;
+pub mod telecom;
 pub mod things;
 pub mod time;
 pub mod tls;
