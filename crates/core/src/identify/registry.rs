@@ -37,6 +37,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::games::FAMILY,
     &families::coins::FAMILY,
     &families::telecom::FAMILY,
+    &families::agents::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

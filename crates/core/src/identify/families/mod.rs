@@ -1,5 +1,6 @@
 //! One file for each family of protocols; [`super::registry`] lists them.
 
+pub mod agents;
 pub mod bittorrent;
 pub mod building;
 pub mod chat;
