@@ -38,6 +38,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::coins::FAMILY,
     &families::telecom::FAMILY,
     &families::agents::FAMILY,
+    &families::servers::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -23,6 +23,7 @@ pub mod queues;
 pub mod quic;
 pub mod rdp;
 pub mod redis;
+pub mod servers;
 pub mod smb;
 pub mod snmp;
 pub mod ssh;
