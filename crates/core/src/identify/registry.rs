@@ -39,6 +39,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::telecom::FAMILY,
     &families::agents::FAMILY,
     &families::servers::FAMILY,
+    &families::calls::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod bittorrent;
 pub mod building;
+pub mod calls;
 pub mod chat;
 pub mod coins;
 pub mod cotp;
