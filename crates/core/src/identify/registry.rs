@@ -40,6 +40,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::agents::FAMILY,
     &families::servers::FAMILY,
     &families::calls::FAMILY,
+    &families::streams::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -28,6 +28,7 @@ pub mod servers;
 pub mod smb;
 pub mod snmp;
 pub mod ssh;
+pub mod streams;
 pub mod telecom;
 pub mod things;
 pub mod time;
