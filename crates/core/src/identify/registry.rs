@@ -41,6 +41,7 @@ pub const FAMILIES: &[&Family] = &[
     &families::servers::FAMILY,
     &families::calls::FAMILY,
     &families::streams::FAMILY,
+    &families::tunnels::FAMILY,
 ];
 
 /// All protocols with the name of their family, in the order of the list above.

@@ -33,6 +33,7 @@ pub mod telecom;
 pub mod things;
 pub mod time;
 pub mod tls;
+pub mod tunnels;
 pub mod voice;
 pub mod vpn;
 pub mod web;
