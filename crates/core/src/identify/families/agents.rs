@@ -201,7 +201,7 @@ fn gelf_chunks(v: &View<'_>) -> Verdict {
         let mut c = Cursor::new(bytes);
         ensure(closed(c.u16())? == 0x1e0f)?;
         let (id, number, count) = (closed(c.take(8))?, closed(c.u8())?, closed(c.u8())?);
-        ensure(count >= 1 && count <= 128 && number < count && !c.is_empty())?;
+        ensure((1..=128).contains(&count) && number < count && !c.is_empty())?;
         steps += u32::from(seen == Some((id, count)));
         seen = Some((id, count));
     }
@@ -281,11 +281,10 @@ fn lisp(v: &View<'_>) -> Verdict {
         let nonce = c.u64()?;
         match kind {
             1 => {
-                ensure(head & 0x0000_e000 == 0 || head & 0x1f00 < 0x1f00)?;
+                ensure(head & 0x000f_8000 == 0)?;
                 let family = c.u16()?;
-                ensure(matches!(family, 0 | 1 | 2))?;
-                for count in 0..=(head >> 8 & 0x1f) {
-                    let _ = count;
+                ensure(matches!(family, 0..=2))?;
+                for _ in 0..=(head >> 8 & 0x1f) {
                     address(&mut c)?;
                 }
                 for _ in 0..records {

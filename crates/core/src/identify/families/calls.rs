@@ -139,13 +139,14 @@ fn iax(bytes: &[u8], answers: bool) -> Step<(u16, u16)> {
     Ok((source & 0x7fff, target & 0x7fff))
 }
 
+const VERBS: &[&[u8]] =
+    &[b"EPCF", b"CRCX", b"MDCX", b"DLCX", b"RQNT", b"NTFY", b"AUEP", b"AUCX", b"RSIP", b"MESG"];
+
 /// Verb, transaction, endpoint, `MGCP 1.0`; the transaction.
 fn mgcp(bytes: &[u8]) -> Step<u32> {
     let line = Cursor::new(bytes).line(256)?;
     ensure(is_ascii(line))?;
     let (verb, rest) = word(line);
-    const VERBS: &[&[u8]] =
-        &[b"EPCF", b"CRCX", b"MDCX", b"DLCX", b"RQNT", b"NTFY", b"AUEP", b"AUCX", b"RSIP", b"MESG"];
     ensure(is_one_of(verb, VERBS))?;
     let (number, rest) = word(rest);
     let (endpoint, version) = word(rest);

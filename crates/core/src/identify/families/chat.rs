@@ -189,7 +189,7 @@ fn irc(v: &View<'_>) -> Verdict {
                 ensure(!rest.is_empty() && rest.len() <= 64)?;
                 both[0] = true;
             } else if is_one_of(verb, &[b"USER"]) {
-                ensure(rest.iter().filter(|&&byte| byte == b' ').count() >= 3)?;
+                ensure(rest.split(|&byte| byte == b' ').count() > 3)?;
                 both[1] = true;
             } else if is_one_of(verb, &[b"CAP"]) {
                 ensure(is_one_of(word(rest).0, &[b"LS", b"REQ", b"LIST", b"END"]))?;

@@ -269,25 +269,27 @@ fn source(v: &View<'_>) -> Verdict {
     }
 }
 
+/// Commands and answers of Quake III.
+const QUAKE: [&[u8]; 12] = [
+    b"getstatus",
+    b"getinfo",
+    b"getchallenge",
+    b"getservers",
+    b"getKeyAuthorize",
+    b"connect ",
+    b"statusResponse\n",
+    b"infoResponse\n",
+    b"challengeResponse ",
+    b"getserversResponse",
+    b"connectResponse",
+    b"heartbeat ",
+];
+
 fn quake(bytes: &[u8]) -> Step<()> {
     let mut c = Cursor::new(bytes);
     ensure(c.u32()? == u32::MAX)?;
     let rest = c.rest();
-    const WORDS: [&[u8]; 12] = [
-        b"getstatus",
-        b"getinfo",
-        b"getchallenge",
-        b"getservers",
-        b"getKeyAuthorize",
-        b"connect ",
-        b"statusResponse\n",
-        b"infoResponse\n",
-        b"challengeResponse ",
-        b"getserversResponse",
-        b"connectResponse",
-        b"heartbeat ",
-    ];
-    let word = WORDS.iter().find(|word| rest.starts_with(word)).ok_or(Stop::No)?;
+    let word = QUAKE.iter().find(|word| rest.starts_with(word)).ok_or(Stop::No)?;
     let after = &rest[word.len()..];
     ensure(
         word[0] == b's'
@@ -334,7 +336,7 @@ fn keys(bytes: &[u8]) -> Step<()> {
 
 fn answer_keys(bytes: &[u8]) -> Step<()> {
     let shown = &bytes[..bytes.len().min(200)];
-    ensure(is_text(shown) && shown.iter().filter(|&&byte| byte == b'\\').count() >= 2)
+    ensure(is_text(shown) && shown.split(|&byte| byte == b'\\').count() > 2)
 }
 
 /// SID_AUTH_INFO, after the byte that chooses the protocol.

@@ -181,7 +181,7 @@ fn capsule(bytes: &[u8], asks: bool) -> Step<(u16, u32)> {
     let mut body = c.sub(len)?;
     match command {
         0x65 => {
-            ensure(len == 4 && body.u16le()? == 1 && body.u16le()? == 0 && (session != 0) == !asks)?;
+            ensure(len == 4 && body.u16le()? == 1 && body.u16le()? == 0 && (session != 0) != asks)?;
         }
         0x6f | 0x70 if len > 0 => {
             ensure(session != 0 && body.u32le()? == 0)?;
@@ -404,6 +404,9 @@ fn hart(v: &View<'_>) -> Verdict {
     }
 }
 
+const LITTLE: &[u8] = b"\x00\xa0\xde\x97\x6c\xd1\x11\x82\x71\x00\xa0\x24\x42\xdf\x7d";
+const BIG: &[u8] = b"\xde\xa0\x00\x01\x6c\x97\x11\xd1\x82\x71\x00\xa0\x24\x42\xdf\x7d";
+
 /// The activity of a connectionless DCE RPC for one of PROFINET's interfaces.
 fn profinet(bytes: &[u8]) -> Step<&[u8]> {
     let mut c = Cursor::new(bytes);
@@ -413,8 +416,6 @@ fn profinet(bytes: &[u8]) -> Step<&[u8]> {
     ensure(order & 0xef == 0)?;
     c.skip(3 + 16)?;
     let interface = c.take(16)?;
-    const LITTLE: &[u8] = b"\x00\xa0\xde\x97\x6c\xd1\x11\x82\x71\x00\xa0\x24\x42\xdf\x7d";
-    const BIG: &[u8] = b"\xde\xa0\x00\x01\x6c\x97\x11\xd1\x82\x71\x00\xa0\x24\x42\xdf\x7d";
     ensure(if order & 0x10 != 0 {
         interface[1..] == *LITTLE && interface[0] < 6
     } else {

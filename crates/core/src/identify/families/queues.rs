@@ -87,7 +87,7 @@ fn header(bytes: &[u8]) -> Step<&'static str> {
     let mut c = Cursor::new(bytes);
     c.expect(b"AMQP")?;
     match c.take(4)? {
-        [0, 0, 9, 1] | [1, 1, 0, 9 | 10] | [1, 1, 8, 0] | [1, 1, 9, 1] | [0, 0, 9, 0] => Ok("amqp"),
+        [0, 0, 9, 0 | 1] | [1, 1, 0, 9 | 10] | [1, 1, 8, 0] | [1, 1, 9, 1] => Ok("amqp"),
         [0 | 2 | 3, 1, 0, 0] => Ok("amqp1"),
         _ => Err(Stop::No),
     }

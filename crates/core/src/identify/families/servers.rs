@@ -193,7 +193,7 @@ fn erlang(bytes: &[u8]) -> Step<()> {
             _ => return Err(Stop::No),
         }
         let name = c.take(c.left())?;
-        ensure(is_name(name) && name.iter().filter(|&&byte| byte == b'@').count() == 1)
+        ensure(is_name(name) && name.split(|&byte| byte == b'@').count() == 2)
     })
 }
 

@@ -99,7 +99,7 @@ fn rtmp(v: &View<'_>) -> Verdict {
         c.skip(8)?;
         Ok(())
     };
-    v.server.parse(one).or_else(|stop| if stop == Stop::More { Ok(()) } else { Err(stop) })?;
+    maybe(v.server.parse(one))?;
     v.client.parse(one)?;
     let client = v.client.bytes;
     if client.len() < 1537 {
@@ -107,7 +107,7 @@ fn rtmp(v: &View<'_>) -> Verdict {
     }
     // A version of zeros or of the player; the rest is random.
     let version = &client[5..9];
-    ensure(version == [0; 4] || version[0] <= 0x80 && client[1..5] != [0; 4] || version[0] <= 0x80)?;
+    ensure(version[0] <= 0x80)?;
     ensure(client[9..1537].windows(2).filter(|w| w[0] != w[1]).count() > 200)?;
     match maybe(v.server.parse(|bytes| {
         let (first, second) = (bytes.get(..1537).ok_or(Stop::More)?, bytes.get(1537..1541));

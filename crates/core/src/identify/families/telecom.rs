@@ -131,7 +131,7 @@ fn answers(q: u8, r: u8) -> bool {
 }
 
 /// Type, tunnel and what follows the header of version 1, which is as long as it says.
-fn gtp1<'a>(bytes: &'a [u8]) -> Step<(u8, u32, Cursor<'a>)> {
+fn gtp1(bytes: &[u8]) -> Step<(u8, u32, Cursor<'_>)> {
     let mut c = Cursor::new(bytes);
     let (flags, kind, len, tunnel) = (c.u8()?, c.u8()?, usize::from(c.u16()?), c.u32()?);
     ensure(flags & 0xf8 == 0x30 && len + 8 >= bytes.len() && (len + 8 == bytes.len() || bytes.len() >= 256))?;
@@ -255,7 +255,7 @@ fn pfcp(bytes: &[u8]) -> Step<(u8, u32)> {
     c.skip(if flags & 1 != 0 { 8 } else { 0 })?;
     let number = c.u24()?;
     c.skip(1)?;
-    let count = c.tlvs((2, 2), |element, _| ensure(element != 0 && (element < 400 || element >= 0x8000)))?;
+    let count = c.tlvs((2, 2), |element, _| ensure(element != 0 && !(400..0x8000).contains(&element)))?;
     ensure(count > 0)?;
     Ok((kind, number))
 }
@@ -322,7 +322,7 @@ fn adaptation(bytes: &[u8]) -> Step<Option<&'static str>> {
     ensure(version == 1 && reserved == 0 && (8..=4096).contains(&len))?;
     let mut body = c.sub(len - 8)?;
     let label = match (class, kind) {
-        (0, 0 | 1) | (3, 1..=6) | (4, 1..=4) | (9, 1..=4) => None,
+        (0, 0 | 1) | (3, 1..=6) | (4 | 9, 1..=4) => None,
         (1, 1) | (2, 1..=6) => Some("m3ua"),
         (6, 1..=15) => Some("m2ua"),
         (7, 1 | 2) | (8, 1..=12) => Some("sua"),
@@ -351,9 +351,8 @@ fn adaptation(bytes: &[u8]) -> Step<Option<&'static str>> {
 fn ran(v: &View<'_>) -> Verdict {
     let client = maybe(v.client.parse(per))?;
     let server = maybe(v.server.parse(per))?;
-    let label = match (client, server) {
-        (Some(Some(label)), _) | (_, Some(Some(label))) => label,
-        _ => return Err(Stop::More),
+    let ((Some(Some(label)), _) | (_, Some(Some(label)))) = (client, server) else {
+        return Err(Stop::More);
     };
     let who = if client.flatten().is_some() { Who::Client } else { Who::Server };
     let confidence = if client.is_some() && server.is_some() { ANSWERED } else { STRONG };
@@ -455,7 +454,7 @@ mod tests {
 
     #[test]
     fn setups_of_radio_networks_are_told_by_their_first_element() {
-        over(Transport::Sctp).c(hex("0011 00 0d 00 0001 003b 40 06 000102030405 ")[..17].to_vec()).is("s1ap");
+        over(Transport::Sctp).c(hex("0011 00 0d 00 0001 003b 40 06 000102030405")).is("s1ap");
         over(Transport::Sctp).c(hex("0015 00 0d 00 0001 001b 00 06 000102030405")).is("ngap");
         over(Transport::Sctp).c(hex("0006 00 0d 00 0001 0015 00 06 000102030405")).is("x2ap");
         over(Transport::Sctp).c(hex("0001 00 0d 00 0001 004e 00 06 000102030405")).is("f1ap");

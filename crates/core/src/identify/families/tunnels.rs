@@ -182,6 +182,8 @@ fn geneve(bytes: &[u8]) -> Step<()> {
     }
 }
 
+const PREFIX: [u8; 4] = [0x20, 1, 0, 0];
+
 /// An authentication or an origin (RFC 4380 §5.1.1), or none, then IPv6 from or to 2001:0::/32.
 fn teredo(bytes: &[u8]) -> Step<()> {
     let mut c = Cursor::new(bytes);
@@ -198,7 +200,6 @@ fn teredo(bytes: &[u8]) -> Step<()> {
     let ends = packet.get(8..40).ok_or(Stop::More)?;
     let len = usize::from(packet[4]) << 8 | usize::from(packet[5]);
     ensure(packet[0] >> 4 == 6 && len + 40 >= packet.len())?;
-    const PREFIX: [u8; 4] = [0x20, 1, 0, 0];
     let local = |end: &[u8]| end[..2] == [0xfe, 0x80];
     // A client that asks for its address has a local one and asks all routers.
     let asks = local(&ends[..16]) && (ends[16] == 0xff || local(&ends[16..]));

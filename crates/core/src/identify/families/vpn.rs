@@ -121,7 +121,7 @@ pub const FAMILY: Family = Family {
             on: UDP,
             client: Starts::Any,
             server: Starts::Any,
-            check: |v| v.ask(SURE, zerotier_hello, zerotier_answer, |_, &len| len >= 28),
+            check: |v| v.ask(SURE, zerotier_hello, zerotier_answer, |(), &len| len >= 28),
         },
         Rule {
             label: "disco",
@@ -360,10 +360,9 @@ fn esp(v: &View<'_>) -> Verdict {
     let mut most = 0;
     let mut open = false;
     for side in [&v.client, &v.server] {
-        let (mut index, mut last, mut steps, mut kept) = (0, 0u32, 0, 0);
+        let (mut index, mut last, mut steps) = (0, 0u32, 0);
         for (bytes, len) in side.datagrams() {
             if bytes == [0xff] {
-                kept += 1;
                 continue; // keep-alive
             }
             let mut c = Cursor::new(bytes);
@@ -379,7 +378,6 @@ fn esp(v: &View<'_>) -> Verdict {
             }
             (index, last) = (spi, number);
         }
-        let _ = kept;
         most = most.max(steps);
         open |= !side.is_silent();
     }
