@@ -53,7 +53,9 @@ fn modbus(v: &View<'_>) -> Verdict {
             ensure(Head { function: answer.function & 0x7f, ..answer } == asked)?;
             ANSWERED
         }
-        None => LIKELY,
+        // Alone it has to be a segment of its own.
+        None if v.turns().next() == Some((Who::Client, 6 + usize::from(v.client.bytes[5]))) => LIKELY,
+        None => return Err(Stop::More),
     };
     let found = Match::new(confidence).at(Who::Client, 0, 12);
     Ok(if asked.function == UMAS { found.named("umas").under("modbus") } else { found })

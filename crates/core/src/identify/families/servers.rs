@@ -249,7 +249,9 @@ fn fastcgi(bytes: &[u8]) -> Step<u16> {
     let (padding, reserved) = (c.u8()?, c.u8()?);
     ensure(version == 1 && reserved == 0 && padding < 8)?;
     if kind == 9 {
-        ensure(id == 0 && (2..=256).contains(&len))?;
+        ensure(id == 0 && (7..=256).contains(&len))?;
+        c.skip(2)?;
+        c.expect(b"FCGI_")?; // the first name
         return Ok(0);
     }
     ensure(kind == 1 && len == 8 && id != 0)?;

@@ -216,7 +216,10 @@ fn gtp_control1(v: &View<'_>) -> Verdict {
         ensure(bytes[0] & 2 != 0 && matches!(kind, 16..=23 | 26..=29 | 48..=60 | 128 | 129))?;
         // Elements in order of their type (TS 29.060 §7.7); those below 128 have fixed sizes.
         let first = c.u8()?;
-        ensure(matches!(first, 1..=5 | 8 | 14..=20 | 127.. ))?;
+        ensure(matches!(first, 1..=5 | 8 | 14..=20 | 127..))?;
+        if first >= 128 {
+            c.counted(2)?;
+        }
         Ok((kind, number))
     };
     v.pair(LIKELY, read, read, |q, r| q.1 == r.1 && answers(q.0, r.0))
