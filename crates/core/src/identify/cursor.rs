@@ -169,6 +169,13 @@ impl<'a> Cursor<'a> {
         self.take(len)
     }
 
+    /// Bytes after a length of four bytes, least significant first.
+    #[inline]
+    pub fn counted_le(&mut self) -> Step<&'a [u8]> {
+        let len = self.u32le()?;
+        self.take(len as usize)
+    }
+
     /// A tag, a definite length and the content (X.690 §8.1.3); the content must be there.
     pub fn ber(&mut self) -> Step<Ber<'a>> {
         let (tag, len) = self.ber_head()?;
