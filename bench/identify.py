@@ -104,7 +104,7 @@ def ports(data: bytes, link: int, begin: int, end: int) -> tuple[str, str, str, 
         return None
     if proto not in _PORTS or behind + 4 > end:
         return None
-    return _PORTS[proto], str(ip_address(source)), str(ip_address(target)), behind
+    return _PORTS[proto], str(ip_address(bytes(source))), str(ip_address(bytes(target))), behind
 
 
 def rewrite(path: Path, out: Path) -> dict[Flow, Flow] | None:
@@ -208,9 +208,10 @@ def rate(
         for key, row in told.items():
             old = new.get(key, key)
             master, label = flows.get(old, ("", ""))
-            wanted = names.get(master, set()) & ours
-            if not wanted:
+            if not (wanted := names.get(master, set()) & ours):
                 continue
+            # What is inside may be named, too: RDP in TLS.
+            wanted |= set().union(*(names.get(part, set()) for part in label.split(".")[1:]))
             said = row["service"]
             if said is None:
                 score.unknown[master] += 1

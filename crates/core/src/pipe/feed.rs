@@ -138,7 +138,9 @@ impl<'a> Trimmed<'a> {
         for (n, flow) in (0..).zip(table.iter()) {
             flows.entry(flow.key).or_default().push((flow.first_ts, n));
         }
-        flows.values_mut().for_each(|all| all.sort_unstable());
+        for all in flows.values_mut() {
+            all.sort_unstable();
+        }
         Self { tracker: Tracker::new(*table.rules(), Left::Start, table.seed()), flows, identified }
     }
 }

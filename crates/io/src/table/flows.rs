@@ -100,7 +100,12 @@ impl Flows {
     /// All flows of a table, numbered in order of their first packets; `seed` is that of the Community ID.
     ///
     /// With `details` and with `identified` there are columns for them.
-    pub fn new(table: Table, details: Option<Details>, identified: Option<Box<Identified>>, seed: u16) -> Self {
+    pub fn new(
+        table: Table,
+        details: Option<Details>,
+        identified: Option<Box<Identified>>,
+        seed: u16,
+    ) -> Self {
         let order = table.order();
         let plain = order.iter().enumerate().all(|(i, &n)| i as u32 == n);
         let own = if details.is_some() { &*details::SCHEMA } else { &*SCHEMA };

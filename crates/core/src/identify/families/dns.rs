@@ -52,7 +52,15 @@ fn dns(v: &View<'_>) -> Verdict {
     match (asked, answered) {
         (Some(q), Some(r)) => {
             ensure(q.label == "mdns" || (!q.head.is_response() && r.head.is_response()))?;
-            ensure(q.head.id == r.head.id && q.head.opcode() == r.head.opcode())?;
+            if (q.head.id, q.head.opcode()) != (r.head.id, r.head.opcode()) {
+                // Many questions from one port: the first answer is not to the first question.
+                ensure(
+                    v.transport == Transport::Udp
+                        && (v.client.grams.len() > 1 || v.server.grams.len() > 1 || v.done),
+                )?;
+                alone(&r)?;
+                return Ok(Match::new(alone(&q)?).named(q.label).at(Who::Client, 0, 12));
+            }
             let same = q.question.eq_ignore_ascii_case(r.question);
             ensure(same || r.question.is_empty() || q.label == "nbns" || q.label == "mdns")?;
             // What looks like LLMNR is DNS when the answer speaks of recursion or authority.
@@ -74,7 +82,7 @@ fn alone(message: &Message<'_>) -> Step<u8> {
 fn read<'a>(side: &Side<'a>, transport: Transport) -> Step<Message<'a>> {
     side.parse(|bytes| {
         if transport == Transport::Udp {
-            return message(bytes);
+            return message(bytes, side.first_len() > bytes.len());
         }
         let mut c = Cursor::new(bytes);
         let len = usize::from(c.u16()?);
@@ -82,7 +90,7 @@ fn read<'a>(side: &Side<'a>, transport: Transport) -> Step<Message<'a>> {
         // A long answer need not be there to its end: then its head has to do.
         let body = c.rest();
         if body.len() >= len {
-            return super::super::verdict::closed(message(&body[..len]));
+            return super::super::verdict::closed(message(&body[..len], false));
         }
         likely(body)?;
         Err(Stop::More)
@@ -102,12 +110,13 @@ fn likely(bytes: &[u8]) -> Step<Header> {
     Ok(head)
 }
 
-fn message(bytes: &[u8]) -> Step<Message<'_>> {
+/// A message; one that is `cut` must be there as far as its first question.
+fn message(bytes: &[u8], cut: bool) -> Step<Message<'_>> {
     let head = likely(bytes)?;
     let mut first: Option<(usize, u16)> = None;
     let mut flushes = false;
     let mut seen_questions = 0;
-    walk(bytes, |entry| {
+    let walked = walk(bytes, |entry| {
         let class = entry.class & 0x7fff;
         if entry.section == 0 {
             seen_questions += 1;
@@ -122,7 +131,10 @@ fn message(bytes: &[u8]) -> Step<Message<'_>> {
             first = Some((entry.name, entry.kind));
         }
         Ok(())
-    })?;
+    });
+    if !(cut && walked == Err(Stop::More) && head.counts[0] == 1 && seen_questions == 1) {
+        walked?;
+    }
     let mut question = &bytes[..0];
     let mut labels = 0;
     let mut plain = true;

@@ -2,7 +2,7 @@
 
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
-use super::super::text::{contains, decimal, is_ascii, is_text};
+use super::super::text::{decimal, is_ascii, is_text};
 use super::super::verdict::confidence::{LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, Match, Step, Stop, Verdict};
 use super::super::view::{Transport, View};
@@ -17,13 +17,6 @@ pub const FAMILY: Family = Family {
             on: TCP | UDP,
             ports: &[514, 601, 6514, 1514],
             spec: "RFC 5424",
-        },
-        Protocol {
-            label: "gelf",
-            title: "Graylog Extended Log Format",
-            on: UDP | TCP,
-            ports: &[12201],
-            spec: "GELF 1.1",
         },
         Protocol {
             label: "collectd",
@@ -85,21 +78,6 @@ pub const FAMILY: Family = Family {
                     message(c.rest())
                 })?;
                 ensure(dated)?;
-                Ok(Match::new(STRONG))
-            },
-        },
-        Rule {
-            label: "gelf",
-            name: "object",
-            on: UDP | TCP,
-            client: Starts::With(&[b"{\""]),
-            server: Starts::Any,
-            check: |v| {
-                ensure(v.server.is_silent())?;
-                v.client.parse(|bytes| {
-                    let shown = &bytes[..bytes.len().min(1024)];
-                    ensure(contains(shown, b"\"short_message\":") && contains(shown, b"\"version\":"))
-                })?;
                 Ok(Match::new(STRONG))
             },
         },

@@ -49,6 +49,7 @@ struct Head<'a> {
 fn is_known(version: u32) -> bool {
     version == 1
         || version == 0x6b33_43cf // version 2
+        || matches!(version, 0xff02_0000 | 0x709a_50c4) // its drafts
         || (0xff00_0016..=0xff00_0022).contains(&version) // drafts 22 to 34
         || version >> 8 == 0x00fa_ceb0
         || version >> 24 == u32::from(b'Q') && version & 0x00f0_f0f0 == 0x0030_3030
@@ -61,7 +62,16 @@ fn long_header(bytes: &[u8]) -> Step<Head<'_>> {
     ensure(first & 0x80 != 0)?;
     let version = c.u32()?;
     let grease = version & 0x0f0f_0f0f == 0x0a0a_0a0a;
-    ensure(version == 0 || grease || (is_known(version) && first & 0x40 != 0))?;
+    // The fixed bit may be greased (RFC 9287): a known version is enough.
+    ensure(version == 0 || grease || is_known(version))?;
+    if matches!(version, 0x5130_3434..=0x5130_3436) {
+        // Q044 to Q046: the lengths of both connection ids in one byte, 3 less than they are.
+        let sizes = c.u8()?;
+        let size = |nibble: u8| if nibble == 0 { 0 } else { usize::from(nibble) + 3 };
+        let (target, source) = (c.take(size(sizes >> 4))?, c.take(size(sizes & 15))?);
+        c.u32()?;
+        return Ok(Head { version, target, source, initial: false });
+    }
     let target = c.counted(1)?;
     let source = c.counted(1)?;
     ensure(target.len() <= 20 && source.len() <= 20)?;
@@ -73,7 +83,14 @@ fn long_header(bytes: &[u8]) -> Step<Head<'_>> {
     }
     let kind = (first >> 4) & 3;
     let kind = if version == 0x6b33_43cf { kind.wrapping_sub(1) & 3 } else { kind };
-    if kind == 3 || grease || version >> 24 == u32::from(b'Q') {
+    if grease {
+        // Most ends that ask for a version to be negotiated write the rest as in version 1.
+        let mut rest = c.clone();
+        head.initial = rest.varint().is_ok_and(|token| rest.skip(token as usize).is_ok())
+            && rest.varint().is_ok_and(|len| len == rest.left() as u64);
+        return Ok(head);
+    }
+    if kind == 3 || version >> 24 == u32::from(b'Q') || version == 0x709a_50c4 {
         return Ok(head); // Retry, or a version whose rest is not known
     }
     if kind == 0 {
@@ -93,7 +110,11 @@ fn quic(v: &View<'_>) -> Verdict {
     let first = v.client.first_len();
     let padded = asked.initial && first >= 1200 && asked.target.len() >= 8;
     // An Initial that opens leaves no doubt; a hello over several datagrams is worth waiting for.
-    let opened = if asked.initial { client_hello(v.client.datagrams().map(|(bytes, _)| bytes)) } else { Err(Stop::No) };
+    let opened = if asked.initial && asked.version & 0x0f0f_0f0f != 0x0a0a_0a0a {
+        client_hello(v.client.datagrams().map(|(bytes, _)| bytes))
+    } else {
+        Err(Stop::No)
+    };
     let sure = match &opened {
         Ok((_, true)) => Some(0),
         Ok((_, false)) | Err(Stop::More) if v.client.grams.len() < MAX_DATAGRAMS && v.server.is_silent() => {
@@ -103,7 +124,9 @@ fn quic(v: &View<'_>) -> Verdict {
         Err(Stop::No) => None,
     };
     if let Some(want) = sure {
-        return Ok(Match::new(if v.server.is_silent() { SURE } else { ANSWERED }).at(Who::Client, 0, 7).want(want));
+        return Ok(Match::new(if v.server.is_silent() { SURE } else { ANSWERED })
+            .at(Who::Client, 0, 7)
+            .want(want));
     }
     let answer = match v.server.parse(long_header) {
         Ok(answer) => Some(answer),

@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::super::names::tls::{handshake, hello_span, record_head, ClientHello, ServerHello};
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
-use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
+use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE, WEAK};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
 
@@ -101,32 +101,54 @@ fn hello(v: &View<'_>) -> Verdict {
     }
 }
 
-/// A connection seen from the middle: records follow each other.
+/// A connection seen from the middle: records follow each other. One alone has to end where the bytes end, or to
+/// be all that ever comes.
 fn records(v: &View<'_>) -> Verdict {
-    let mut total = 0;
-    for side in [&v.client, &v.server] {
-        total += maybe(side.parse(chain))?.unwrap_or(0);
+    let (mut total, mut fits, mut common) = (0, false, false);
+    let mut who = Who::Server;
+    for (end, side) in [(Who::Server, &v.server), (Who::Client, &v.client)] {
+        if let Some((count, exact)) = maybe(side.parse(chain))? {
+            total += count;
+            fits |= exact;
+            if count > 0 {
+                who = end;
+                // Alone a handshake message would be readable, and a change of ciphers is one byte.
+                common = matches!(side.bytes[0], 21 | 23);
+            }
+        }
     }
-    if total >= 3 {
-        Ok(Match::new(if total >= 5 { STRONG } else { LIKELY }))
-    } else {
-        Err(Stop::More)
-    }
+    let confidence = match total {
+        5.. => STRONG,
+        3.. => LIKELY,
+        2 if v.done => LIKELY,
+        1 if v.done && common => {
+            if fits {
+                LIKELY
+            } else {
+                WEAK
+            }
+        }
+        _ => return Err(Stop::More),
+    };
+    Ok(Match::new(confidence).at(who, 0, 5))
 }
 
-/// Heads of records, one behind the other; how many.
-fn chain(bytes: &[u8]) -> Step<u32> {
+/// Heads of records, one behind the other; how many, and whether the last one ends with the bytes.
+fn chain(bytes: &[u8]) -> Step<(u32, bool)> {
     let mut c = Cursor::new(bytes);
     let mut count = 0;
     loop {
+        if c.is_empty() {
+            return Ok((count, true));
+        }
         match record_head(&mut c) {
             Ok((_, 0x0301..=0x0304, len)) => {
                 count += 1;
                 if c.skip(len).is_err() {
-                    return Ok(count);
+                    return Ok((count, false));
                 }
             }
-            Err(Stop::More) => return Ok(count),
+            Err(Stop::More) => return Ok((count, false)),
             Ok((_, 0x0300, len)) if c.skip(len).is_ok() => count += 1,
             _ => return Err(Stop::No),
         }
@@ -258,7 +280,9 @@ mod tests {
     fn records_from_the_middle_are_tls() {
         let data = |len: u8| cat(&[&[23, 3, 3, 0, len], &vec![0xa5; usize::from(len)]]);
         tcp().c(cat(&[&data(30), &data(40)])).s(data(99)).midway().is("tls");
-        tcp().c(data(30)).midway().is_nothing();
+        tcp().c(data(30)).midway().is("tls");
+        tcp().c(cat(&[&data(30), &[1, 2, 3]])).midway().is_nothing();
+        tcp().c([22, 3, 3, 0, 5, 9, 9, 9, 9, 9]).midway().is_nothing();
     }
 
     #[test]

@@ -99,12 +99,14 @@ fn message(bytes: &[u8]) -> Step<Stun<'_>> {
     let mut c = Cursor::new(bytes);
     let kind = c.u16()?;
     let len = usize::from(c.u16()?);
-    ensure(kind < 0x4000 && kind != 0 && len.is_multiple_of(4) && len <= 4096)?;
+    ensure(kind < 0x4000 && kind != 0 && len <= 4096)?;
     let transaction = c.take(16)?;
     let modern = transaction[..4] == [0x21, 0x12, 0xa4, 0x42];
+    // Some pad nothing at all, though RFC 8489 §14 says so; the cookie tells them.
+    ensure(modern || len.is_multiple_of(4))?;
     // Methods in use: binding, shared secret, and those of TURN (RFC 8656, RFC 6062).
     let method = (kind & 0xf) | (kind & 0xe0) >> 1 | (kind & 0x3e00) >> 2;
-    ensure(if modern { method <= 0x00ff } else { method == 1 || method == 2 })?;
+    ensure(if modern { method <= 0x0fff } else { method == 1 || method == 2 })?;
     let mut attributes = 0;
     if c.left() >= len || modern {
         let list = c.left().min(len);

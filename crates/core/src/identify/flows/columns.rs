@@ -111,7 +111,9 @@ impl Identified {
     /// Addresses with the names they were given.
     pub fn named(&self) -> impl Iterator<Item = (Address, Vec<&str>)> {
         let named = self.addresses.sorted().into_iter();
-        named.map(|(address, names)| (address, names.iter().filter_map(|&name| self.texts.get(name)).collect()))
+        named.map(|(address, names)| {
+            (address, names.iter().filter_map(|&name| self.texts.get(name)).collect())
+        })
     }
 
     /// Names for which there was no room, and flows that were decided by their first packet because too many waited.

@@ -114,7 +114,12 @@ impl Identified {
         for n in 0..table.len() {
             let Some(block) = self.blocks.get_mut((n >> BLOCK_BITS) as usize) else { break };
             let Some(entry) = block.get_mut(n as usize & (BLOCK - 1)) else { continue };
-            let mut noted = Noted { kinds: &self.kinds, texts: &mut self.texts, addresses: &mut self.addresses, found: None };
+            let mut noted = Noted {
+                kinds: &self.kinds,
+                texts: &mut self.texts,
+                addresses: &mut self.addresses,
+                found: None,
+            };
             let flow = table.flow(n);
             self.engine.finish_with(&mut entry.state, |view, answer| noted.note(&flow.key, view, answer));
             if let Some(found) = noted.found {
@@ -252,26 +257,34 @@ impl Observer for Identified {
             other => Transport::Ip(other),
         };
         let head = f.header_len as usize;
-        let begin = if let Transport::Ip(_) = transport { usize::from(f.transport_at).min(head) } else { head };
+        let begin =
+            if let Transport::Ip(_) = transport { usize::from(f.transport_at).min(head) } else { head };
         let end = (head + f.payload as usize).min(p.data.len());
         let mut len = f.payload + (head - begin) as u32;
         if begin >= end || len == 0 {
             return;
         }
         let bytes = &p.data[begin..end];
-        match transport {
-            Transport::Sctp => self.chunks(n, flow, f, bytes),
-            _ => {
-                if transport == Transport::Udp && f.fragment {
-                    // The length of the datagram, of which this is the first part.
-                    let at = usize::from(f.transport_at) + 4;
-                    if let Some(&[high, low]) = p.data.get(at..at + 2) {
-                        len = len.max(u32::from(u16::from_be_bytes([high, low])).saturating_sub(8));
-                    }
-                }
-                self.look(n, flow, f, transport, bytes, len);
+        // What pads a frame to 60 bytes counts as payload where an IP length is wrong; keep-alives are one zero.
+        if proto == TCP
+            && bytes.len() <= 6
+            && f.tcp_flags & tcp_flag::PSH == 0
+            && bytes.iter().all(|&b| b == 0)
+        {
+            return;
+        }
+        if transport == Transport::Sctp {
+            self.chunks(n, flow, f, bytes);
+            return;
+        }
+        if transport == Transport::Udp && f.fragment {
+            // The length of the datagram, of which this is the first part.
+            let at = usize::from(f.transport_at) + 4;
+            if let Some(&[high, low]) = p.data.get(at..at + 2) {
+                len = len.max(u32::from(u16::from_be_bytes([high, low])).saturating_sub(8));
             }
         }
+        self.look(n, flow, f, transport, bytes, len);
     }
 
     fn waits(&mut self, _: &Packet<'_>) {}

@@ -81,7 +81,8 @@ impl Noted<'_> {
             Some(&kind) if kind != Kind::Other => kind,
             _ => self.kinds[label],
         };
-        let mut found = Found { names: Names::default(), kind, client: answer.client, awaits_certificate: false };
+        let mut found =
+            Found { names: Names::default(), kind, client: answer.client, awaits_certificate: false };
         match kind {
             Kind::Tls => self.tls(view, &mut found),
             Kind::Dtls => self.dtls(view, &mut found),
@@ -198,7 +199,11 @@ fn without_port(host: &[u8]) -> &[u8] {
     match host.iter().rposition(|&byte| byte == b':') {
         Some(colon) if host[colon + 1..].iter().all(u8::is_ascii_digit) && !host[..colon].ends_with(b":") => {
             let (name, bracket) = (&host[..colon], host.first() == Some(&b'['));
-            if bracket == name.ends_with(b"]") { name } else { host }
+            if bracket == name.ends_with(b"]") {
+                name
+            } else {
+                host
+            }
         }
         _ => host,
     }

@@ -132,7 +132,8 @@ fn text(tag: u8, body: &[u8]) -> String {
     let body = &body[..body.len().min(MAX_NAME)];
     if tag == 0x1e {
         // BMPString: UTF-16
-        let units: Vec<u16> = body.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+        let units: Vec<u16> =
+            body.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
         return printable(String::from_utf16_lossy(&units).as_bytes());
     }
     printable(body)
@@ -162,9 +163,13 @@ mod tests {
     }
 
     fn certificate() -> Vec<u8> {
-        let issuer = tlv(0x30, &[rdn(&[0x55, 4, 6], 0x13, b"SE"), rdn(&[0x55, 4, 3], 0x0c, b"Root, Inc\x1b[2J")].concat());
+        let issuer = tlv(
+            0x30,
+            &[rdn(&[0x55, 4, 6], 0x13, b"SE"), rdn(&[0x55, 4, 3], 0x0c, b"Root, Inc\x1b[2J")].concat(),
+        );
         let subject = tlv(0x30, &rdn(&[0x55, 4, 3], 0x1e, &[0, b'a', 0, b'b']));
-        let tbs = [tlv(0xa0, &tlv(2, &[2])), tlv(2, &[9]), tlv(0x30, &[]), issuer, tlv(0x30, &[]), subject].concat();
+        let tbs = [tlv(0xa0, &tlv(2, &[2])), tlv(2, &[9]), tlv(0x30, &[]), issuer, tlv(0x30, &[]), subject]
+            .concat();
         tlv(0x30, &[tlv(0x30, &tbs), tlv(0x30, &[])].concat())
     }
 

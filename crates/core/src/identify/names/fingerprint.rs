@@ -166,12 +166,16 @@ mod tests {
         assert_eq!(&ja4[11..23], short("1301,c02f"));
         assert_eq!(&ja4[24..], short("002b"));
         assert_eq!(ja3(&hello), hex(&Md5::digest(b"771,4865-49199,0-16-43,,")));
-        assert_eq!(hex(&Md5::digest(b"abc")), "900150983cd24fb0d6963f7d28e17f72"); // RFC 1321 A.5
+        assert_eq!(hex(&Md5::digest(b"abc")), "900150983cd24fb0d6963f7d28e17f72");
+        // RFC 1321 A.5
     }
 
     #[test]
     fn values_to_be_ignored_do_not_count() {
-        assert_eq!(values(&[0x0a, 0x0a, 0x13, 1, 0xfa, 0xfa, 0x0a, 0x1a]).collect::<Vec<_>>(), [0x1301, 0x0a1a]);
+        assert_eq!(
+            values(&[0x0a, 0x0a, 0x13, 1, 0xfa, 0xfa, 0x0a, 0x1a]).collect::<Vec<_>>(),
+            [0x1301, 0x0a1a]
+        );
         assert_eq!(first_and_last(&[0xab, 0xcd]), "ad");
         assert_eq!(first_and_last(b"h"), "hh");
         assert_eq!(short(""), "000000000000");
