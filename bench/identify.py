@@ -2,11 +2,11 @@
 
 ::
 
-    python bench/identify.py ../shared/captures --labels ../shared/labels.csv [--errors] [--trim 10kB] [--packets 10]
+    python bench/identify.py CAPTURES --labels LABELS.csv [--errors FILE] [--quick]
 
-The truth is what another program's deep inspection said (``label_origin`` is ``dpi``); ``identify_labels.csv`` says
-which of our names stand for which of its. Counted are flows with payload whose protocol we know. Where
-``ndpiReader`` is installed it reads the same rewritten files.
+The truth is what another program's deep inspection said (``label_origin`` is ``dpi``);
+``identify_labels.csv`` says which of our names stand for which of its. Counted are flows with payload whose
+protocol we know.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -33,7 +31,12 @@ Flow = tuple[str, tuple[str, int], tuple[str, int]]
 """Protocol and both ends, the lower one first."""
 
 _PORTS = {6: "tcp", 17: "udp", 132: "sctp", 136: "udplite"}
-_MAGIC = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\x3c\x4d": ">"}
+_MAGIC = {
+    b"\xd4\xc3\xb2\xa1": "<",
+    b"\xa1\xb2\xc3\xd4": ">",
+    b"\x4d\x3c\xb2\xa1": "<",
+    b"\xa1\xb2\x3c\x4d": ">",
+}
 
 
 def flow(proto: str, one: tuple[str, int], two: tuple[str, int]) -> Flow:
@@ -147,7 +150,11 @@ class Score:
 
     def totals(self) -> tuple[int, int, int]:
         """Right, wrong, unknown."""
-        return sum(self.right.values()), sum(sum(c.values()) for c in self.wrong.values()), sum(self.unknown.values())
+        return (
+            sum(self.right.values()),
+            sum(sum(c.values()) for c in self.wrong.values()),
+            sum(self.unknown.values()),
+        )
 
 
 def truth(path: Path) -> dict[str, dict[Flow, tuple[str, str]]]:
@@ -173,9 +180,7 @@ def answers(path: Path) -> dict[Flow, dict[str, Any]]:
         proto = row["proto"]
         if proto in ("tcp", "udp") and not row["client_payload_bytes"] + row["server_payload_bytes"]:
             continue
-        key = flow(
-            proto, (row["client_ip"], row["client_port"]), (row["server_ip"], row["server_port"])
-        )
+        key = flow(proto, (row["client_ip"], row["client_port"]), (row["server_ip"], row["server_port"]))
         if told.get(key, {}).get("service") is None:
             told[key] = row
     return told
@@ -231,10 +236,14 @@ def show(title: str, score: Score) -> None:
     right, wrong, unknown = score.totals()
     print(f"\n## {title}\n")
     print("| Protocol | Flows | Recall | Unknown | Taken for |\n|---|---|---|---|---|")
-    every = Counter(score.right) + score.unknown + Counter({k: sum(v.values()) for k, v in score.wrong.items()})
+    every = (
+        Counter(score.right) + score.unknown + Counter({k: sum(v.values()) for k, v in score.wrong.items()})
+    )
     for name, count in every.most_common():
         taken = ", ".join(f"{label} {n}" for label, n in score.wrong.get(name, Counter()).most_common())
-        print(f"| {name} | {count} | {100 * score.right[name] / count:.1f} % | {score.unknown[name]} | {taken} |")
+        print(
+            f"| {name} | {count} | {100 * score.right[name] / count:.1f} % | {score.unknown[name]} | {taken} |"
+        )
     total = right + wrong + unknown
     if total:
         print(
@@ -272,13 +281,6 @@ def trimmed(size: str, path: Path) -> Path | None:
     return out / path.name if (out / path.name).exists() else None
 
 
-def ndpi(path: Path) -> Counter[str]:
-    """What ndpiReader says of a capture, as it counts."""
-    done = subprocess.run(["ndpiReader", "-q", "-i", path], capture_output=True, text=True, check=False)
-    lines = done.stdout.partition("Detected protocols:")[2].splitlines()
-    return Counter({line.split()[0]: int(line.split()[-2]) for line in lines if " flows: " in line})
-
-
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -294,8 +296,6 @@ def main() -> int:
         ("First 10 packets of each flow", lambda path: first(10, path)),
         ("After `flowkeep trim 10kB`", lambda path: trimmed("10kB", path)),
     ]
-    if not shutil.which("ndpiReader"):
-        print("ndpiReader is not installed: no comparison", file=sys.stderr)
     for title, prepare in ways[: 1 if args.quick else None]:
         with tempfile.TemporaryDirectory() as folder:
             score, skipped = rate(args.captures, args.labels, names, prepare, Path(folder))

@@ -1,6 +1,7 @@
 //! What is fuzzed: each target is a function that panics when something is wrong.
 
 mod codec;
+mod identify;
 mod packet;
 mod pipe;
 mod record;
@@ -20,12 +21,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
     Target { name: "pipe", run: pipe::pipe, seeds: seeds::captures },
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
+    Target { name: "identify", run: identify::identify, seeds: identify::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
 ];
 

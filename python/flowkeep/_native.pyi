@@ -269,7 +269,8 @@ def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
     the capture never had a packet. Nanoseconds since the epoch."""
 
 def protocols() -> list[tuple[str, str, str, list[str], list[int], str]]:
-    """What is recognised: family, label, title, carriers ("tcp", "udp", "sctp", "ip"), ports, specification."""
+    """What is recognised: family, label, title, carriers ("tcp", "udp", "sctp", "ip"), ports,
+    specification."""
 
 def program_problem(program: bytes) -> str | None:
     """Why a BPF program cannot be run; None if it can."""

@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import FlowkeepError, OutputError, UsageError
 from .stream import complain, discard, talk
 
-COMMANDS = ("trim", "flows", "hosts", "services", "extract", "info", "demo")
+COMMANDS = ("trim", "flows", "hosts", "services", "extract", "info", "protocols", "demo")
 _COMPLETE = "_FLOWKEEP_COMPLETE"
 """Shells set it to ask for completions; so says click."""
 

@@ -81,7 +81,13 @@ _ZEEK = [
 ]  # fmt: skip
 
 
-_ZEEK_SERVICE = {"tls": "ssl", "dtls": "dtls", "kerberos": "krb", "bittorrent": "bittorrent", "msrpc": "dce_rpc"}
+_ZEEK_SERVICE = {
+    "tls": "ssl",
+    "dtls": "dtls",
+    "kerberos": "krb",
+    "bittorrent": "bittorrent",
+    "msrpc": "dce_rpc",
+}
 _EVE_PROTO = {"msrpc": "dcerpc", "kerberos": "krb5", "bittorrent-dht": "bittorrent-dht", "postgres": "pgsql"}
 
 

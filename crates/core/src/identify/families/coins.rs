@@ -4,7 +4,8 @@ use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
 use super::super::text::{contains, is_text};
 use super::super::verdict::confidence::{STRONG, SURE};
-use super::super::verdict::{closed, ensure, Step};
+use super::super::verdict::{closed, ensure, Match, Step, Verdict};
+use super::super::view::{View, Who};
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -23,6 +24,13 @@ pub const FAMILY: Family = Family {
             on: UDP,
             ports: &[30303],
             spec: "ethereum/devp2p discv4",
+        },
+        Protocol {
+            label: "rlpx",
+            title: "RLPx of Ethereum",
+            on: TCP,
+            ports: &[30303],
+            spec: "ethereum/devp2p RLPx, EIP-8",
         },
         Protocol {
             label: "stratum",
@@ -57,6 +65,14 @@ pub const FAMILY: Family = Family {
             check: |v| v.pair(STRONG, discovery, discovery, |(), ()| true),
         },
         Rule {
+            label: "rlpx",
+            name: "handshake",
+            on: TCP,
+            client: Starts::Byte(|byte| byte <= 3),
+            server: Starts::Byte(|byte| byte <= 3),
+            check: rlpx,
+        },
+        Rule {
             label: "stratum",
             name: "request",
             on: TCP,
@@ -82,9 +98,23 @@ fn bitcoin(bytes: &[u8]) -> Step<&[u8]> {
     c.expect(b"version\0\0\0\0\0")?;
     let len = c.u32le()?;
     ensure((85..=400).contains(&len))?;
-    c.skip(4)?;
-    ensure((200..200_000).contains(&c.u32le()?))?;
+    // Before February 2012 there was no checksum between the length and the version.
+    let (sum, version) = (c.u32le()?, c.u32le()?);
+    ensure((200..200_000).contains(&version) || (len == 85 && (200..60_000).contains(&sum)))?;
     Ok(magic)
+}
+
+/// The handshake of EIP-8: both ends send one packet with its length and a point of an elliptic curve that is not
+/// compressed.
+fn rlpx(v: &View<'_>) -> Verdict {
+    for (who, side) in [(Who::Client, &v.client), (Who::Server, &v.server)] {
+        let mut c = Cursor::new(side.first()?);
+        let len = usize::from(c.u16()?);
+        ensure((169..=2048).contains(&len) && c.u8()? == 4)?;
+        let sent = v.turns().find(|turn| turn.0 == who).map_or(0, |turn| turn.1);
+        ensure(sent == len + 2)?;
+    }
+    Ok(Match::new(STRONG))
 }
 
 /// Hash, signature with its recovery number, type, and a list of RLP to the end.
@@ -148,6 +178,19 @@ fn levin(bytes: &[u8]) -> Step<()> {
 #[cfg(test)]
 mod tests {
     use super::super::super::testkit::{cat, hex, tcp, udp};
+
+    #[test]
+    fn two_packets_of_their_length_with_a_point_are_rlpx() {
+        let sealed = |len: u16| {
+            let mut out = len.to_be_bytes().to_vec();
+            out.push(4);
+            out.resize(usize::from(len) + 2, 0xa7);
+            out
+        };
+        tcp().c(sealed(400)).s(sealed(333)).is("rlpx");
+        tcp().c(sealed(400)).is_nothing();
+        tcp().c(sealed(400)).s(&sealed(333)[..300]).is_nothing();
+    }
 
     #[test]
     fn a_version_is_bitcoin() {

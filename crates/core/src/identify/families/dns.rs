@@ -54,10 +54,10 @@ fn dns(v: &View<'_>) -> Verdict {
             ensure(q.label == "mdns" || (!q.head.is_response() && r.head.is_response()))?;
             if (q.head.id, q.head.opcode()) != (r.head.id, r.head.opcode()) {
                 // Many questions from one port: the first answer is not to the first question.
-                ensure(
-                    v.transport == Transport::Udp
-                        && (v.client.grams.len() > 1 || v.server.grams.len() > 1 || v.done),
-                )?;
+                ensure(v.transport == Transport::Udp)?;
+                if v.client.grams.len() < 2 && v.server.grams.len() < 2 && !v.done {
+                    return Err(Stop::More);
+                }
                 alone(&r)?;
                 return Ok(Match::new(alone(&q)?).named(q.label).at(Who::Client, 0, 12));
             }

@@ -75,6 +75,22 @@ pub const FAMILY: Family = Family {
             check: |v| v.pair(SURE, gnutella, gnutella, |(), ()| true),
         },
         Rule {
+            label: "gnutella",
+            name: "message",
+            on: UDP,
+            client: Starts::Any,
+            server: Starts::Any,
+            check: |v| v.alike(STRONG, SURE, gnutella_message),
+        },
+        Rule {
+            label: "gnutella",
+            name: "reliable",
+            on: UDP,
+            client: Starts::With(&[b"GN"]),
+            server: Starts::With(&[b"GN"]),
+            check: |v| v.alike(LIKELY, STRONG, gnutella_reliable),
+        },
+        Rule {
             label: "nmdc",
             name: "lock",
             on: TCP,
@@ -212,6 +228,23 @@ fn gnutella(bytes: &[u8]) -> Step<()> {
     let line = Cursor::new(bytes).line(64)?;
     ensure(line.starts_with(b"GNUTELLA CONNECT/0.") || line.starts_with(b"GNUTELLA/0."))?;
     ensure(is_ascii(line))
+}
+
+/// A header of 23 bytes: GUID, type, time to live, hops, and the length of what follows.
+fn gnutella_message(bytes: &[u8], len: usize) -> Step<()> {
+    let mut c = Cursor::new(bytes);
+    ensure(c.take(16)?.iter().any(|&byte| byte != 0))?;
+    let (kind, left, hops) = (c.u8()?, c.u8()?, c.u8()?);
+    ensure(matches!(kind, 0..=2 | 0x30..=0x32 | 0x40 | 0x44 | 0x80 | 0x81) && left <= 15 && hops <= 15)?;
+    ensure(c.u32le()? as usize + 23 == len)
+}
+
+/// A part of a message over UDP: mark, flags, sequence number, its number and how many there are (0 acknowledges).
+fn gnutella_reliable(bytes: &[u8], _: usize) -> Step<()> {
+    let mut c = Cursor::new(bytes);
+    c.expect(b"GND")?;
+    let (flags, _sequence, part, count) = (c.u8()?, c.u16()?, c.u8()?, c.u8()?);
+    ensure(flags & 0xe0 == 0 && part > 0 && (count == 0 || part <= count))
 }
 
 /// A command that ends with a bar.
