@@ -158,7 +158,7 @@ class Score:
 
 
 def truth(path: Path) -> dict[str, dict[Flow, tuple[str, str]]]:
-    """Capture to flow to (protocol, full label); flows that are labelled twice with different names are left out."""
+    """Capture to flow to (protocol, full label); flows labelled twice with different names are left out."""
     found: dict[str, dict[Flow, tuple[str, str]]] = defaultdict(dict)
     for row in csv.DictReader(path.open(encoding="utf-8")):
         if row["label_origin"] != "dpi" or row["tunnel"]:
@@ -242,7 +242,8 @@ def show(title: str, score: Score) -> None:
     for name, count in every.most_common():
         taken = ", ".join(f"{label} {n}" for label, n in score.wrong.get(name, Counter()).most_common())
         print(
-            f"| {name} | {count} | {100 * score.right[name] / count:.1f} % | {score.unknown[name]} | {taken} |"
+            f"| {name} | {count} | {100 * score.right[name] / count:.1f} % "
+            f"| {score.unknown[name]} | {taken} |"
         )
     total = right + wrong + unknown
     if total:
