@@ -55,7 +55,7 @@ fn dns(v: &View<'_>) -> Verdict {
             if (q.head.id, q.head.opcode()) != (r.head.id, r.head.opcode()) {
                 // Many questions from one port: the first answer is not to the first question.
                 ensure(v.transport == Transport::Udp)?;
-                if v.client.grams.len() < 2 && v.server.grams.len() < 2 && !v.done {
+                if v.client.grams.len() < 2 && v.server.grams.len() < 2 {
                     return Err(Stop::More);
                 }
                 alone(&r)?;

@@ -233,9 +233,11 @@ fn gnutella(bytes: &[u8]) -> Step<()> {
 /// A header of 23 bytes: GUID, type, time to live, hops, and the length of what follows.
 fn gnutella_message(bytes: &[u8], len: usize) -> Step<()> {
     let mut c = Cursor::new(bytes);
-    ensure(c.take(16)?.iter().any(|&byte| byte != 0))?;
+    // A GUID is random, zeros are somebody else's.
+    ensure(c.take(16)?.iter().filter(|&&byte| byte != 0).count() >= 12)?;
     let (kind, left, hops) = (c.u8()?, c.u8()?, c.u8()?);
     ensure(matches!(kind, 0..=2 | 0x30..=0x32 | 0x40 | 0x44 | 0x80 | 0x81) && left <= 15 && hops <= 15)?;
+    ensure(kind == 0x44 || left + hops > 0)?;
     ensure(c.u32le()? as usize + 23 == len)
 }
 
