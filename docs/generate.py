@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import click
-from flowkeep import __version__, errors
+from flowkeep import __version__, _native, errors
 from flowkeep.cli.app import COMMANDS, flowkeep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +51,9 @@ def _reference() -> dict[str, str]:
         file = name.replace(" ", "-") + ".md"
         pages[f"docs/reference/{file}"] = f"# {name}\n\n```text\n{text}\n```\n"
         lines.append(f"* [`{name}`]({file}): {_first(command)}")
-    pages["docs/reference/README.md"] = "\n".join([*lines, "* [Errors and exit statuses](errors.md)", ""])
+    pages["docs/reference/README.md"] = "\n".join(
+        [*lines, "* [Errors and exit statuses](errors.md)", "* [Protocols](protocols.md)", ""]
+    )
     return pages
 
 
@@ -86,6 +88,18 @@ def _errors() -> str:
         "[0, 1 and 130](../guide/exit-status.md).", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _protocols() -> str:
+    lines = [
+        "# Protocols", "", "Made from the registry of the native core by `docs/generate.py`.",
+        "[How they are recognised](../guide/identify.md).", "",
+        "| Label | Protocol | Over | Known on ports | Specification |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for _, label, title, carriers, ports, spec in sorted(_native.protocols(), key=lambda row: row[1]):
+        known = ", ".join(map(str, ports))
+        lines.append(f"| `{label}` | {title} | {', '.join(carriers)} | {known} | {spec} |")
+    return "\n".join([*lines, ""])
 
 
 def _roff(text: str) -> str:
@@ -126,7 +140,7 @@ def _man(name: str, command: click.Command) -> str:
 
 def pages() -> dict[str, str]:
     """Path below the project to text, for everything that is generated."""
-    made = _reference() | {"docs/reference/errors.md": _errors()}
+    made = _reference() | {"docs/reference/errors.md": _errors(), "docs/reference/protocols.md": _protocols()}
     for name, command in _commands().items():
         made[f"packaging/man/{name.replace(' ', '-')}.1"] = _man(name, command)
     return made

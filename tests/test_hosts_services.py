@@ -69,7 +69,7 @@ def test_hosts_add_up(office: Path) -> None:
     assert own["ports_served"] == [], "refused and unanswered connections are no service, a ping has no port"
     assert rows["203.0.113.9"]["ports_served"] == ["8443/tcp"]
     assert own["first_ts"] == wire.START_NS
-    assert (own["mss"], own["names"]) == (1460, None)
+    assert (own["mss"], own["names"]) == (1460, [])
     sizes = [row["bytes_sent"] + row["bytes_received"] for row in table.to_dicts()]
     assert sizes == sorted(sizes, reverse=True)
 

@@ -27,7 +27,7 @@ RUST = [
     ["packet"],
     ["carve"],
     ["flow"],
-    ["cut", "stream", "select", "search"],
+    ["cut", "identify", "stream", "select", "search"],
     ["pipe"],
 ]
 

@@ -3,6 +3,7 @@
 mod bpf;
 mod carve;
 mod codec;
+mod identify;
 mod index;
 mod packet;
 mod pipe;
@@ -23,7 +24,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
@@ -32,6 +33,7 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "index", run: index::index, seeds: index::seeds },
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
     Target { name: "bpf", run: bpf::bpf, seeds: bpf::seeds },
+    Target { name: "identify", run: identify::identify, seeds: identify::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
 ];
 

@@ -22,6 +22,7 @@ __all__ = [
     "ledger_first_ts",
     "probe",
     "program_problem",
+    "protocols",
     "verify_index",
     "version",
 ]
@@ -130,6 +131,11 @@ class FlowTable:
     def slice(self, offset: int, n: int) -> FlowTable: ...
     def to_pylist(self) -> list[dict[str, object]]:
         """One dict a row, column name -> str, int or None."""
+    def names(self) -> list[tuple[str, list[str]]]:
+        """With ``identify``: addresses and the names that DNS, TLS, QUIC and HTTP gave them."""
+    def left_out(self) -> tuple[int, int]:
+        """With ``identify``: names for which there was no room, and flows that were decided by their first
+        packet because too many waited."""
     def write_arrow(self, path: str) -> int:
         """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
 
@@ -150,6 +156,7 @@ class Scanner:
         flows: bool = True,
         what_if: Sequence[int] = ...,  # none
         details: bool = False,  # the detail columns too, see docs/guide/details.md
+        identify: bool = False,  # the columns of docs/guide/identify.md too, behind all others
     ) -> Self: ...
     def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
@@ -409,6 +416,10 @@ def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
 
     (False, None) when the ledger cannot be read or is for a file of another size, (True, None) when
     the capture never had a packet. Nanoseconds since the epoch."""
+
+def protocols() -> list[tuple[str, str, str, list[str], list[int], str]]:
+    """What is recognised: family, label, title, carriers ("tcp", "udp", "sctp", "ip"), ports,
+    specification."""
 
 def program_problem(program: bytes) -> str | None:
     """Why a BPF program cannot be run; None if it can."""

@@ -56,17 +56,24 @@ class Dataset:
         return _info.describe(self._found, self.options, cutoffs=cutoffs, progress=progress)
 
     def flows(
-        self, *, details: bool = False, community_seed: int = 0, progress: Progress | None = None
+        self,
+        *,
+        details: bool = False,
+        identify: bool = False,
+        community_seed: int = 0,
+        progress: Progress | None = None,
     ) -> Flows:
         """The flows of all captures, one row each; true totals where a ledger fits a trimmed file.
 
         ``details`` adds round trips, retransmissions, TTL, MSS, MAC addresses, and state and history in
-        Zeek's terms; they are null where a flow is known from a ledger.
+        Zeek's terms; they are null where a flow is known from a ledger. ``identify`` adds the
+        protocol of each flow and names in it.
         Raises OSError, NotACaptureError.
         """
         return _flows.list_flows(
-            self._found, self.options, details=details, community_seed=community_seed, progress=progress
-        )
+            self._found, self.options, details=details, identify=identify, community_seed=community_seed,
+            progress=progress,
+        )  # fmt: skip
 
     def hosts(self, *, progress: Progress | None = None) -> Frame:
         """What each address did, one row each; :func:`flowkeep.ops.hosts.hosts` lists the columns.

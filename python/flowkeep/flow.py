@@ -24,6 +24,12 @@ DETAILS = (
 )  # fmt: skip
 """Columns that are there with ``details``, behind all others. docs/guide/details.md defines them."""
 
+IDENTIFIED = (
+    "service", "service_confidence", "service_evidence", "server_name", "sni", "alpn", "http_host", "ja3",
+    "ja4", "tls_subject", "tls_issuer", "port_mismatch",
+)  # fmt: skip
+"""Columns that are there with ``identify``, behind all others. docs/guide/identify.md defines them."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -104,6 +110,10 @@ class Flows:
     def native(self) -> _native.FlowTable:
         """The native table, for the operations on it."""
         return self._table
+
+    def names(self) -> dict[str, list[str]]:
+        """Address to the names that DNS answers, TLS, QUIC and HTTP gave it; empty unless identified."""
+        return dict(self._table.names())
 
     def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
         """Per row: 1 if the client's address is in one of the networks (address, bits that count), 2 if

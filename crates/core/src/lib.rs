@@ -4,7 +4,7 @@
 //! only what stands to its left:
 //!
 //! ```text
-//! record ─ packet ─ flow ─ cut · search · select · stream ─ pipe
+//! record ─ packet ─ flow ─ cut · identify · search · select · stream ─ pipe
 //!             └── carve
 //! ```
 //!
@@ -16,6 +16,7 @@
 //! * [`select`] says which packets are looked at at all (BPF programs), and which flows are wanted.
 //! * [`search`] finds bytes in the payloads of flows.
 //! * [`stream`] puts the bytes of TCP connections in order.
+//! * [`identify`] names the protocol of a flow by what is said in it.
 //! * [`pipe`] runs the stages over a whole input, on as many threads as asked.
 //!
 //! The core opens no file, reads no clock and holds no `unsafe`.
@@ -26,6 +27,7 @@ pub mod carve;
 pub mod cut;
 pub mod error;
 pub mod flow;
+pub mod identify;
 pub mod packet;
 pub mod pipe;
 pub mod record;

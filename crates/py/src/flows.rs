@@ -8,10 +8,14 @@ use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use flowkeep_core::flow::client::client;
+use flowkeep_core::identify::flows::COLUMNS;
+use flowkeep_core::identify::Identified;
+use flowkeep_core::packet::Key;
 use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
 use flowkeep_io::table::details::{Value, NAMES};
 use flowkeep_io::table::flows::Flows;
+use flowkeep_io::table::services::Value as Told;
 use flowkeep_io::table::text;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -91,6 +95,23 @@ impl FlowTable {
         Ok(list)
     }
 
+    fn names(&self) -> Vec<(String, Vec<String>)> {
+        let Some(identified) = self.0.identified() else { return Vec::new() };
+        identified
+            .named()
+            .map(|(address, names)| {
+                let mut out = String::new();
+                let key = Key { lo: address.bytes, version: address.version, ..Key::default() };
+                text::address(&mut out, &key, false);
+                (out, names.into_iter().map(str::to_owned).collect())
+            })
+            .collect()
+    }
+
+    fn left_out(&self) -> (u64, u64) {
+        self.0.identified().map_or((0, 0), Identified::left_out)
+    }
+
     fn write_arrow(&self, py: Python<'_>, path: PathBuf) -> PyResult<u64> {
         py.detach(|| {
             let standard = path.as_os_str() == "-";
@@ -148,6 +169,16 @@ impl FlowTable {
                     Value::Ns(ns) => dict.set_item(name, ns)?,
                     Value::Number(n) => dict.set_item(name, n)?,
                     value => dict.set_item(name, value.write(text).then_some(text.as_str()))?,
+                }
+            }
+        }
+        if let Some(service) = self.0.service(row) {
+            for &(column, name) in &COLUMNS {
+                match service.value(column) {
+                    Told::Null => dict.set_item(name, py.None())?,
+                    Told::Number(n) => dict.set_item(name, n)?,
+                    Told::Flag(flag) => dict.set_item(name, flag)?,
+                    Told::Text(text) => dict.set_item(name, &*text)?,
                 }
             }
         }

@@ -42,6 +42,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(index::verify_index, m)?)?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;
+    m.add_function(wrap_pyfunction!(protocols, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;
     Ok(())
 }
@@ -50,6 +51,20 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// The protocols that are recognised: family, label, title, what carries them, ports, specification.
+#[pyfunction]
+#[allow(clippy::type_complexity)] // it is a row
+fn protocols() -> Vec<(&'static str, &'static str, &'static str, Vec<&'static str>, Vec<u16>, &'static str)> {
+    use flowkeep_core::identify::rule::{IP, SCTP, TCP, UDP};
+    let carriers = [(TCP, "tcp"), (UDP, "udp"), (SCTP, "sctp"), (IP, "ip")];
+    flowkeep_core::identify::registry()
+        .map(|(family, p)| {
+            let on = carriers.iter().filter(|(bit, _)| p.on & bit != 0).map(|(_, name)| *name).collect();
+            (family, p.label, p.title, on, p.ports.to_vec(), p.spec)
+        })
+        .collect()
 }
 
 /// Reads the first packet of a capture.

@@ -19,7 +19,8 @@ impl Scanner {
     #[new]
     #[pyo3(signature = (
         *, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
-        max_flows=16_777_216, filter=None, flows=true, what_if=Vec::new(), details=false
+        max_flows=16_777_216, filter=None, flows=true, what_if=Vec::new(), details=false,
+        identify=false
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -33,10 +34,12 @@ impl Scanner {
         flows: bool,
         what_if: Vec<u64>,
         details: bool,
+        identify: bool,
     ) -> Self {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         let scan = Scan::new(settings, flows, what_if);
-        Self(if details { scan.with_details() } else { scan })
+        let scan = if details { scan.with_details() } else { scan };
+        Self(if identify { scan.with_services() } else { scan })
     }
 
     #[pyo3(signature = (path, *, ledger=None, progress=None))]

@@ -4,6 +4,7 @@ use std::io;
 
 use flowkeep_core::cut::{Count, Fate, Policy, Rest, Tally};
 use flowkeep_core::error::Damage;
+use flowkeep_core::identify::flows::COLUMNS;
 use flowkeep_core::flow::{Details, Rules};
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_core::pipe::{
@@ -114,14 +115,17 @@ pub fn pipe(data: &[u8], notes: &mut Vec<u64>) {
 
     let mut scan = Scan::new(rules, Seed(1, 2), vec![0, 100, 1000]);
     scan.details = Some(Details::default());
+    scan.identified = Some(Box::default());
     let end = pass(data, many, Passes { decide: &mut scan, emit: None });
     assert_eq!(end, Some((trimmed.stats.clone(), trimmed.damage.clone())), "the scan's counts");
     scan.finish();
     let mut alone = Scan::new(rules, Seed(1, 2), Vec::new());
     alone.details = Some(Details::default());
+    alone.identified = Some(Box::default());
     pass(data, one, Passes { decide: &mut alone, emit: None });
     alone.finish();
     assert_eq!(details(&scan), details(&alone), "threads and chunks change the details");
+    assert_eq!(services(&scan), services(&alone), "threads and chunks change what is recognised");
     let flows: Vec<String> = scan.tracker.into_table().iter().map(|f| format!("{f:?}")).collect();
     assert_eq!(flows, trimmed.flows, "the scan's flows");
 
@@ -132,6 +136,14 @@ pub fn pipe(data: &[u8], notes: &mut Vec<u64>) {
     let damage = trimmed.damage.map(|d| d.kind);
     let counts = (t.flows.min(9), t.packets_cut.min(9), t.packets_shortened.min(3), trimmed.whole.0.min(3));
     notes.push(note(&(damage, counts, trimmed.stats.anomalies.map(|n| n.min(1)))));
+}
+
+/// The text columns of what was recognised.
+fn services(scan: &Scan) -> Vec<String> {
+    let Some(known) = &scan.identified else { return Vec::new() };
+    let table = scan.tracker.table();
+    let one = |n| COLUMNS.map(|(column, _)| known.text(n, table.flow(n), column));
+    (0..table.len()).map(|n| format!("{:?}", one(n))).collect()
 }
 
 /// All that is asked of the details of each flow.

@@ -14,7 +14,19 @@ from .. import __version__
 from ..errors import FlowkeepError, OutputError, UsageError
 from .stream import complain, discard, talk
 
-COMMANDS = ("trim", "flows", "hosts", "services", "extract", "search", "index", "info", "carve", "demo")
+COMMANDS = (
+    "trim",
+    "flows",
+    "hosts",
+    "services",
+    "extract",
+    "search",
+    "index",
+    "info",
+    "carve",
+    "protocols",
+    "demo",
+)
 _COMPLETE = "_FLOWKEEP_COMPLETE"
 """Shells set it to ask for completions; so says click."""
 

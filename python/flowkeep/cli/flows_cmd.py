@@ -8,7 +8,7 @@ from typing import IO, Any
 import click
 
 from ..errors import UsageError
-from ..flow import DETAILS, Flows
+from ..flow import DETAILS, IDENTIFIED, Flows
 from ..ops.export import FORMATS, Writer, check_target, encoded, export
 from ..ops.flows import list_flows
 from ..paths import find
@@ -52,6 +52,11 @@ _TABLE_ROWS = 30
     help="Also round trips, retransmissions, TTL, MSS, MAC addresses, and Zeek's state and history.",
 )
 @click.option(
+    "--identify",
+    is_flag=True,
+    help="Also which protocol each flow speaks, whatever its port, and names, JA3 and JA4 in its hellos.",
+)
+@click.option(
     "--community-seed",
     type=click.IntRange(0, 65535),
     default=0,
@@ -63,7 +68,7 @@ _TABLE_ROWS = 30
 @reading
 def flows(
     paths: tuple[str, ...], form: str, output: str, sort: str | None, ascending: bool, limit: int | None,
-    details: bool, community_seed: int, **given: Any,
+    details: bool, identify: bool, community_seed: int, **given: Any,
 ) -> int:  # fmt: skip
     """List the flows of captures.
 
@@ -86,9 +91,11 @@ def flows(
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
         # Zeek's table has fields that only the details fill.
         details = details or form == "zeek" or sort in DETAILS or wanted.mentions(DETAILS)
+        identify = identify or form in ("zeek", "eve") or sort in IDENTIFIED or wanted.mentions(IDENTIFIED)
         table = list_flows(
-            found, read_options(given), details=details, community_seed=community_seed, progress=bar.update
-        )
+            found, read_options(given), details=details, identify=identify, community_seed=community_seed,
+            progress=bar.update,
+        )  # fmt: skip
     if wanted:
         choice = wanted.choose(table)
         table = table.take(choice.ids)

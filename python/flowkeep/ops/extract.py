@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import _native
 from ..errors import IndexMisfitError, OutputError, UsageError
-from ..flow import DETAILS, Flows, ReadOptions
+from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import STANDARD, Capture, Found
 from ..select.query import Choice, FlowQuery, refuse_beyond
 from ..sink.atomic import Part, sync_folder
@@ -110,7 +110,8 @@ def extract(
             )
     if not plan.split:
         check_target(plan.output, captures)
-    index, note = (None, None) if everything or query.mentions(DETAILS) else fitting_index(found, options)
+    listed = everything or query.mentions(DETAILS + IDENTIFIED)
+    index, note = (None, None) if listed else fitting_index(found, options)
     if index is not None:
         try:
             return _with_index(index, found, query, plan, options, progress)
@@ -121,8 +122,11 @@ def extract(
     flows = (
         None
         if everything
-        else list_flows(found, options, details=query.mentions(DETAILS), progress=meter.file(found.bytes))
-    )
+        else list_flows(
+            found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
+            progress=meter.file(found.bytes),
+        )
+    )  # fmt: skip
     choice = Choice([]) if flows is None else query.choose(flows)
     ids = choice.ids
     report = ExtractReport(

@@ -18,21 +18,23 @@ def list_flows(
     options: ReadOptions | None = None,
     *,
     details: bool = False,
+    identify: bool = False,
     community_seed: int = 0,
     progress: Progress | None = None,
 ) -> Flows:
-    """The flows of a data set, with ``details`` also those of ``flow.DETAILS``.
+    """The flows of a data set, with ``details`` also those of ``flow.DETAILS``, with ``identify`` those of
+    ``flow.IDENTIFIED``.
 
     Raises OSError and FlowkeepError for a file that cannot be read."""
     options = options or ReadOptions()
-    index, note = (None, None) if details else fitting_index(found, options)
+    index, note = (None, None) if details or identify else fitting_index(found, options)
     if index is not None:
         path = os.fspath(found.captures[0].path)
         try:
             return Flows(index.flows(community_seed=community_seed), [index.scan(path)])
         except IndexMisfitError as error:
             note = str(error)
-    scanner = _native.Scanner(**options.native(), details=details)
+    scanner = _native.Scanner(**options.native(), details=details, identify=identify)
     meter = Meter(found.bytes, progress)
     files = []
     for capture in found.captures:

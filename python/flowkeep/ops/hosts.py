@@ -27,19 +27,20 @@ def list_hosts(
     found: Found, options: ReadOptions | None = None, *, progress: Progress | None = None
 ) -> Frame:
     """The addresses of a data set, the one with most bytes first. Raises what :func:`list_flows` raises."""
-    return hosts(list_flows(found, options, details=True, progress=progress))
+    return hosts(list_flows(found, options, details=True, identify=True, progress=progress))
 
 
 def hosts(flows: Flows) -> Frame:
-    """One row for each address of a flow table with details.
+    """One row for each address of a flow table with details, and with ``identify`` for their names.
 
     Columns: ``ip``, ``flows_as_client``, ``flows_as_server``, ``bytes_sent``, ``bytes_received``,
     ``packets_sent``, ``packets_received``, ``peers`` (distinct addresses it had flows with), ``ports_served``
     (list, such as ``443/tcp``, of flows that it answered), ``first_ts``, ``last_ts``, ``macs`` (list),
     ``os_hint``, ``hops`` (routers between, by the same rule), ``mss`` (the most common one it announced),
-    ``names`` (null so far).
+    ``names`` (list: what DNS answers, TLS, QUIC and HTTP called it, the first 8; null without ``identify``).
     """
-    return Frame(_hosts(flows.to_polars()), flows.files)
+    names = flows.names() if "service" in flows.columns else None
+    return Frame(_hosts(flows.to_polars(), names), flows.files)
 
 
 def _ends(frame: pl.DataFrame) -> pl.DataFrame:
@@ -103,7 +104,7 @@ def _systems(ends: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _hosts(frame: pl.DataFrame) -> pl.DataFrame:
+def _hosts(frame: pl.DataFrame, names: dict[str, list[str]] | None) -> pl.DataFrame:
     import polars as pl
 
     ends = _ends(frame)
@@ -127,9 +128,17 @@ def _hosts(frame: pl.DataFrame) -> pl.DataFrame:
     ]
     for part in parts:
         table = table.join(part, on="ip", how="left")
-    table = table.with_columns(pl.lit(None, dtype=pl.List(pl.String)).alias("names"))
-    empty = pl.lit([], dtype=pl.List(pl.String))
-    table = table.with_columns(pl.col("ports_served", "macs").fill_null(empty))
+    lists = pl.List(pl.String)
+    empty = pl.lit([], dtype=lists)
+    filled = ["ports_served", "macs"]
+    if names is None:
+        table = table.with_columns(pl.lit(None, dtype=lists).alias("names"))
+    else:
+        given = {"ip": list(names), "names": list(names.values())}
+        named = pl.DataFrame(given, schema={"ip": pl.String, "names": lists})
+        table = table.join(named, on="ip", how="left")
+        filled.append("names")
+    table = table.with_columns(pl.col(filled).fill_null(empty))
     columns = [
         "ip", "flows_as_client", "flows_as_server", "bytes_sent", "bytes_received", "packets_sent",
         "packets_received", "peers", "ports_served", "first_ts", "last_ts", "macs", "os_hint", "hops", "mss",

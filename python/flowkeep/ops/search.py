@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from .. import _native
 from ..errors import UsageError
-from ..flow import DETAILS, Flows, ReadOptions
+from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import Found
 from ..select.query import FlowQuery
 from ..text import safe
@@ -129,7 +129,10 @@ def search(
             )
     meter = Meter(found.bytes * (1 + chosen) if found.bytes >= 0 else -1, progress)
     if chosen:
-        listed = list_flows(found, options, details=query.mentions(DETAILS), progress=meter.file(found.bytes))
+        listed = list_flows(
+            found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
+            progress=meter.file(found.bytes),
+        )  # fmt: skip
         given |= {"flows": listed.native, "ids": query.ids(listed)}
     searcher = _native.Searcher(pattern.data, **given)
     scans, firsts = [], []

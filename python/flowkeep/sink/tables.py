@@ -81,6 +81,22 @@ _ZEEK = [
 ]  # fmt: skip
 
 
+_ZEEK_SERVICE = {
+    "tls": "ssl",
+    "dtls": "dtls",
+    "kerberos": "krb",
+    "bittorrent": "bittorrent",
+    "msrpc": "dce_rpc",
+}
+_EVE_PROTO = {"msrpc": "dcerpc", "kerberos": "krb5", "bittorrent-dht": "bittorrent-dht", "postgres": "pgsql"}
+
+
+def _zeek_service(row: dict[str, Any]) -> str:
+    """What a flow speaks, in Zeek's words; several of them with commas between."""
+    labels = (row.get("service") or "-").split("/")
+    return ",".join(_ZEEK_SERVICE.get(label, label) for label in labels)
+
+
 def _seconds(ns: int, digits: int = 6) -> str:
     sign, ns = ("-", -ns) if ns < 0 else ("", ns)
     return f"{sign}{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"[: -(9 - digits) or None]
@@ -98,7 +114,7 @@ def _zeek_row(row: dict[str, Any]) -> str:
     missed = [n for end in ("client", "server") if (n := row.get(f"{end}_missed_bytes")) is not None]
     fields = (
         _seconds(row["first_ts"]), f"F{row['flow_id']}", row["client_ip"], row["client_port"],
-        row["server_ip"], row["server_port"], proto, "-", _seconds(row["duration"]),
+        row["server_ip"], row["server_port"], proto, _zeek_service(row), _seconds(row["duration"]),
         row["client_payload_bytes"], row["server_payload_bytes"],
         row.get("conn_state") or _ZEEK_STATE.get(row["state"], "OTH"),
         sum(missed) if missed else "-", row.get("history") or "-", row["client_packets"], "-",
@@ -143,6 +159,9 @@ def _eve_row(row: dict[str, Any]) -> dict[str, Any]:
             "state": state.get(row["state"], "established"),
         },
     }
+    if service := row.get("service"):
+        label = service.split("/")[-1]
+        eve["app_proto"] = _EVE_PROTO.get(label, label)
     if row["vlan"]:
         eve["vlan"] = [int(v) for v in row["vlan"].split(".")]
     if row["community_id"]:

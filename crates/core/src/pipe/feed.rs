@@ -3,7 +3,8 @@
 use super::chunk::Chunk;
 use super::run::Decide;
 use crate::cut::{Cutter, Policy, TrimPcap, WhatIf};
-use crate::flow::{Details, Left, Observer, Packet, Rules, Silent, Tracker};
+use crate::flow::{Details, Flow, Left, Observer, Packet, Rules, Silent, Tracker};
+use crate::identify::Identified;
 use crate::packet::Seed;
 
 /// Packets whose table slots are read ahead together.
@@ -34,7 +35,7 @@ pub fn feed(tracker: &mut Tracker, chunk: &mut Chunk, observer: &mut impl Observ
 }
 
 /// Counts flows, and what some cutoffs would leave of them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Scan {
     /// The flows.
     pub tracker: Tracker,
@@ -42,19 +43,62 @@ pub struct Scan {
     pub what_if: WhatIf,
     /// Details of the flows, if they are asked for.
     pub details: Option<Details>,
+    /// What the flows speak, if it is asked for.
+    pub identified: Option<Box<Identified>>,
+}
+
+/// Tells all that are there.
+struct All<'a>(Option<&'a mut Details>, Option<&'a mut Identified>, Option<&'a mut WhatIf>);
+
+impl Observer for All<'_> {
+    fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
+        if let Some(details) = &mut self.0 {
+            details.counted(n, flow, p, late);
+        }
+        if let Some(identified) = &mut self.1 {
+            identified.counted(n, flow, p, late);
+        }
+        if let Some(what_if) = &mut self.2 {
+            what_if.counted(n, flow, p, late);
+        }
+    }
+
+    fn waits(&mut self, p: &Packet<'_>) {
+        if let Some(what_if) = &mut self.2 {
+            what_if.waits(p);
+        }
+    }
+
+    fn aside(&mut self, p: &Packet<'_>, late: bool) {
+        if let Some(what_if) = &mut self.2 {
+            what_if.aside(p, late);
+        }
+    }
+
+    fn frame(&mut self, link: u16) {
+        if let Some(details) = &mut self.0 {
+            details.frame(link);
+        }
+    }
 }
 
 impl Scan {
     /// Nothing read yet.
     pub fn new(rules: Rules, seed: Seed, cutoffs: Vec<u64>) -> Self {
-        Self { tracker: Tracker::new(rules, Left::Start, seed), what_if: WhatIf::new(cutoffs), details: None }
+        Self {
+            tracker: Tracker::new(rules, Left::Start, seed),
+            what_if: WhatIf::new(cutoffs),
+            details: None,
+            identified: None,
+        }
     }
 
     /// No more files come.
     pub fn finish(&mut self) {
-        match &mut self.details {
-            Some(details) => self.tracker.finish(&mut (details, &mut self.what_if)),
-            None => self.tracker.finish(&mut self.what_if),
+        let what_if = Some(&mut self.what_if);
+        self.tracker.finish(&mut All(self.details.as_mut(), self.identified.as_deref_mut(), what_if));
+        if let Some(identified) = &mut self.identified {
+            identified.finish(self.tracker.table());
         }
     }
 }
@@ -62,11 +106,16 @@ impl Scan {
 impl Decide for Scan {
     fn decide(&mut self, chunk: &mut Chunk) {
         chunk.first = self.tracker.packets();
-        match (&mut self.details, self.what_if.is_empty()) {
-            (None, true) => feed(&mut self.tracker, chunk, &mut Silent),
-            (None, false) => feed(&mut self.tracker, chunk, &mut self.what_if),
-            (Some(details), true) => feed(&mut self.tracker, chunk, details),
-            (Some(details), false) => feed(&mut self.tracker, chunk, &mut (details, &mut self.what_if)),
+        let Self { tracker, what_if, details, identified } = self;
+        match (details, identified, what_if.is_empty()) {
+            (None, None, true) => feed(tracker, chunk, &mut Silent),
+            (None, None, false) => feed(tracker, chunk, what_if),
+            (Some(details), None, true) => feed(tracker, chunk, details),
+            (None, Some(identified), true) => feed(tracker, chunk, &mut **identified),
+            (details, identified, empty) => {
+                let what_if = (!empty).then_some(what_if);
+                feed(tracker, chunk, &mut All(details.as_mut(), identified.as_deref_mut(), what_if));
+            }
         }
     }
 }

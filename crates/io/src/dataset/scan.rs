@@ -10,6 +10,7 @@ use flowkeep_core::flow::{Details, Rules, Table};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
 
 use super::report::{FileReport, LedgerUse};
+use super::trim::end_listing;
 use super::{Error, Settings};
 use crate::digest::file_digest;
 use crate::source::Source;
@@ -37,6 +38,13 @@ impl Scan {
         self
     }
 
+    /// Identifies the flows, too.
+    #[must_use]
+    pub fn with_services(mut self) -> Self {
+        self.state.identified = Some(Box::default());
+        self
+    }
+
     /// Reads one capture; `-` is standard input.
     pub fn file(
         &mut self,
@@ -45,20 +53,26 @@ impl Scan {
         control: &Control,
     ) -> Result<FileReport, Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger, rows) = match beside {
+        let (ledger, old) = match beside {
             Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let mut look = Look;
-        let decide: &mut dyn Decide = if rows.is_some() || !self.flows { &mut look } else { &mut self.state };
-        let passes = Passes { decide, emit: None };
-        let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         let tracker = &mut self.state.tracker;
-        if let Some(old) = rows {
-            core_ledger::adopt(tracker, &old.rows, Row::left);
-            tracker.skip(old.about.packets, old.about.bytes);
+        // Of a file that could not be read to its end.
+        tracker.end_listing();
+        let start = (tracker.packets(), tracker.bytes());
+        if let Some(old) = &old {
+            let listing = core_ledger::adopt(tracker, &old.rows, old.left());
+            tracker.list(listing);
+        }
+        let mut look = Look;
+        let decide: &mut dyn Decide = if self.flows { &mut self.state } else { &mut look };
+        let end = pipe::run(source.input(), &self.settings.plan(), Passes { decide, emit: None }, control)?;
+        let tracker = &mut self.state.tracker;
+        if let Some(old) = old {
+            end_listing(tracker, start, (old.about.packets, old.about.bytes));
         }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
@@ -95,8 +109,9 @@ impl Scan {
         self.state.finish();
         let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
         fresh.details = self.state.details.as_ref().map(|_| Details::default());
+        fresh.identified = self.state.identified.as_ref().map(|_| Box::default());
         let state = std::mem::replace(&mut self.state, fresh);
-        Flows::new(state.tracker.into_table(), state.details, community_seed)
+        Flows::new(state.tracker.into_table(), state.details, state.identified, community_seed)
     }
 
     fn rules(&self) -> &Rules {

@@ -262,7 +262,7 @@ impl Trim {
         let fresh = pipe::Trim::new(self.settings.rules, self.settings.seed, policy, false);
         let mut state = std::mem::replace(&mut self.state, fresh);
         state.end_file(true);
-        Flows::new(state.tracker.into_table(), None, community_seed)
+        Flows::new(state.tracker.into_table(), None, None, community_seed)
     }
 }
 

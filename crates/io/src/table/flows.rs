@@ -11,11 +11,12 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::community::{community_id, LEN};
 use flowkeep_core::flow::{state, Details, Flow, Table};
+use flowkeep_core::identify::Identified;
 use flowkeep_core::select::{FlowFilter, FlowVerdict};
 
 use super::column::Text;
 use super::details::{self, Row};
-use super::text;
+use super::{services, text};
 
 /// Rows in a record batch.
 pub const BATCH: usize = 1 << 13;
@@ -70,6 +71,8 @@ fn counter(flow: &Flow, client: usize, which: usize) -> u64 {
 pub struct Flows {
     table: Arc<Table>,
     details: Option<Arc<Details>>,
+    identified: Option<Arc<Identified>>,
+    schema: SchemaRef,
     /// `flow_id` → number in the table; `None` where they are the same.
     ids: Option<Arc<Vec<u32>>>,
     /// The rows shown, as `flow_id`s; `None`: all.
@@ -90,26 +93,43 @@ pub enum Order {
     Column(usize),
     /// Number of a detail column.
     Detail(usize),
+    /// Number of a column of identified flows.
+    Service(usize),
 }
 
 impl Flows {
     /// All flows of a table, numbered in order of their first packets; `seed` is that of the Community ID.
     ///
-    /// With `details` there are columns for them.
-    pub fn new(table: Table, details: Option<Details>, seed: u16) -> Self {
+    /// With `details` and with `identified` there are columns for them.
+    pub fn new(
+        table: Table,
+        details: Option<Details>,
+        identified: Option<Box<Identified>>,
+        seed: u16,
+    ) -> Self {
         let order = table.order();
         let plain = order.iter().enumerate().all(|(i, &n)| i as u32 == n);
-        let details = details.map(Arc::new);
-        Self { table: Arc::new(table), details, ids: (!plain).then(|| Arc::new(order)), rows: None, seed }
+        let own = if details.is_some() { &*details::SCHEMA } else { &*SCHEMA };
+        let schema = if identified.is_some() {
+            let fields: Vec<_> = own.fields().iter().cloned().chain(services::fields()).collect();
+            Arc::new(Schema::new(fields))
+        } else {
+            own.clone()
+        };
+        Self {
+            table: Arc::new(table),
+            details: details.map(Arc::new),
+            identified: identified.map(|found| Arc::from(found)),
+            schema,
+            ids: (!plain).then(|| Arc::new(order)),
+            rows: None,
+            seed,
+        }
     }
 
     /// The columns.
     pub fn schema(&self) -> &SchemaRef {
-        if self.details.is_some() {
-            &details::SCHEMA
-        } else {
-            &SCHEMA
-        }
+        &self.schema
     }
 
     /// The order by a column's name, or by `bytes`, `packets`, `payload_bytes`.
@@ -121,10 +141,13 @@ impl Flows {
             _ => {
                 let column = self.schema().index_of(name).ok()?;
                 let own = SCHEMA.fields().len();
+                let detailed = if self.details.is_some() { details::SCHEMA.fields().len() } else { own };
                 if column < own {
                     Order::Column(column)
-                } else {
+                } else if column < detailed {
                     Order::Detail(column - own)
+                } else {
+                    Order::Service(column - detailed)
                 }
             }
         })
@@ -133,6 +156,16 @@ impl Flows {
     /// A row with its details, where there are any.
     pub fn detail(&self, row: usize) -> Option<Row<'_>> {
         self.details.as_ref().map(|_| self.detail_of(self.id(row)))
+    }
+
+    /// A row with what was recognised, if that was asked for.
+    pub fn service(&self, row: usize) -> Option<services::Row<'_>> {
+        self.service_of(self.id(row))
+    }
+
+    /// What was recognised in the flows of the table.
+    pub fn identified(&self) -> Option<&Identified> {
+        self.identified.as_deref()
     }
 
     /// The flows that the rows are of.
@@ -251,6 +284,11 @@ impl Flows {
         Row { flow, detail, client: client(flow).0 }
     }
 
+    fn service_of(&self, id: u32) -> Option<services::Row<'_>> {
+        let identified = self.identified.as_deref()?;
+        Some(services::Row { identified, number: self.number(id), flow: self.flow(id) })
+    }
+
     fn compare(&self, order: Order, a: u32, b: u32) -> std::cmp::Ordering {
         let (x, y) = (self.flow(a), self.flow(b));
         let ((cx, gx), (cy, gy)) = (client(x), client(y));
@@ -261,6 +299,10 @@ impl Flows {
             Order::Packets => x.packets().cmp(&y.packets()),
             Order::Payload => x.payload().cmp(&y.payload()),
             Order::Detail(c) => details::compare(&self.detail_of(a), &self.detail_of(b), c),
+            Order::Service(c) => match (self.service_of(a), self.service_of(b)) {
+                (Some(a), Some(b)) => services::compare(&a, &b, c),
+                _ => std::cmp::Ordering::Equal,
+            },
             Order::Column(c) => match c {
                 0 => a.cmp(&b),
                 1 => text::protocol(x.key.proto).cmp(text::protocol(y.key.proto)),
@@ -365,6 +407,10 @@ impl Flows {
         if self.details.is_some() {
             let rows: Vec<Row<'_>> = ids.iter().map(|&id| self.detail_of(id)).collect();
             columns.extend(details::columns(&rows)?);
+        }
+        if self.identified.is_some() {
+            let rows: Vec<services::Row<'_>> = ids.iter().filter_map(|&id| self.service_of(id)).collect();
+            columns.extend(services::columns(&rows)?);
         }
         RecordBatch::try_new(self.schema().clone(), columns)
     }

@@ -4,4 +4,5 @@ pub mod column;
 pub mod details;
 pub mod flows;
 pub mod ledger;
+pub mod services;
 pub mod text;
