@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PYTHON = [
     {"_native", "text", "errors"},
     {"units", "select"},  # a filter is a part of how captures are read
-    {"cut", "flow", "paths", "demo"},
+    {"cut", "flow", "stream", "paths", "demo"},
     {"sink"},
     {"ops"},
     {"dataset"},

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from .flow import ReadOptions as ReadOptions
     from .ops.extract import ExtractReport as ExtractReport
     from .ops.info import InfoReport as InfoReport
+    from .ops.streams import StreamsReport as StreamsReport
     from .ops.trim import TrimReport as TrimReport
     from .select.query import FlowQuery as FlowQuery
+    from .stream import Stream as Stream
 
 __version__ = "0.1.0"
 
@@ -38,6 +40,8 @@ _WHERE = {
     "Flows": "flow",
     "InfoReport": "ops.info",
     "ReadOptions": "flow",
+    "Stream": "stream",
+    "StreamsReport": "ops.streams",
     "TrimReport": "ops.trim",
     "UsageError": "errors",
     "open": "dataset",
@@ -45,7 +49,7 @@ _WHERE = {
 
 __all__ = [
     "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "InfoReport",
-    "ReadOptions", "TrimReport", "UsageError", "__version__", "open",
+    "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError", "__version__", "open",
 ]  # fmt: skip
 
 

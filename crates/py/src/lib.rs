@@ -7,6 +7,7 @@
 mod errors;
 mod extractor;
 mod flows;
+mod rebuilder;
 mod reports;
 mod scanner;
 mod select;
@@ -30,7 +31,10 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
+    m.add_class::<rebuilder::Rebuilder>()?;
     m.add_class::<flows::FlowTable>()?;
+    m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
+    m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;

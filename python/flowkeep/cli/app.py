@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import FlowkeepError, OutputError, UsageError
 from .stream import complain, discard, talk
 
-COMMANDS = ("trim", "flows", "extract", "info", "demo")
+COMMANDS = ("trim", "flows", "extract", "streams", "transcript", "info", "demo")
 _COMPLETE = "_FLOWKEEP_COMPLETE"
 """Shells set it to ask for completions; so says click."""
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::chunk::Chunk;
+use super::feed::feed;
 use super::run::Decide;
 use crate::flow::{Flow, Left, Observer, Packet, Rules, Table, Tracker};
-use crate::packet::{Class, Seed};
+use crate::packet::{Class, Key, Seed};
 use crate::select::{Chosen, Sessions, UNCHOSEN};
 
 /// The tag of a fragment that waits for the first one of its datagram.
@@ -16,6 +17,8 @@ pub struct Tag {
     chosen: Arc<Chosen>,
     /// Every packet has tag 0, also those without a flow.
     everything: bool,
+    /// Every flow is chosen, and its number in the table is its tag.
+    each: bool,
     /// The sessions on the chosen keys: the carry.
     tracker: Tracker,
     sessions: Sessions,
@@ -34,6 +37,7 @@ impl Tag {
             tracker: Tracker::new(rules, Left::Start, chosen.seed()),
             chosen,
             everything: false,
+            each: false,
             sessions: Sessions::default(),
             trimmed: None,
             start: 0,
@@ -49,6 +53,22 @@ impl Tag {
         Self { everything: true, ..Self::new(Arc::new(none), Rules::default()) }
     }
 
+    /// Chooses all flows; the number of a flow in [`Tag::into_table`] is its tag.
+    pub fn each(rules: Rules, seed: Seed) -> Self {
+        let none = Chosen::new(&Table::new(rules, Left::Start, seed), &[], seed);
+        Self { each: true, ..Self::new(Arc::new(none), rules) }
+    }
+
+    /// The flows that were followed.
+    pub fn into_table(self) -> Table {
+        self.tracker.into_table()
+    }
+
+    /// The tag of the flow on a key that began at this time; none: [`UNCHOSEN`].
+    pub fn tag_at(&self, key: &Key, ts: i64) -> u32 {
+        self.chosen.at(key, ts)
+    }
+
     /// A new file begins. `trimmed`: a ledger tells its flows.
     pub fn begin_file(&mut self, trimmed: bool) {
         let rules = *self.tracker.table().rules();
@@ -59,8 +79,12 @@ impl Tag {
     /// The file ends. The tags of fragments that still wait: without the first one of their datagram they are orphans.
     pub fn end_file(&mut self, last: bool) -> Vec<(u64, u32)> {
         if last || self.trimmed.is_some() {
-            let (tracker, mut told) = self.parts();
-            tracker.finish(&mut told);
+            if self.each {
+                self.tracker.finish(&mut Each { tags: &mut self.tags, late: &mut self.late });
+            } else {
+                let (tracker, mut told) = self.parts();
+                tracker.finish(&mut told);
+            }
         }
         self.trimmed = None;
         std::mem::take(&mut self.late)
@@ -99,6 +123,13 @@ impl Decide for Tag {
             chunk.tags.resize(chunk.records.len(), 0);
             let bytes = chunk.records.iter().map(|r| u64::from(r.caplen)).sum();
             self.tracker.skip(chunk.records.len() as u64, bytes);
+            return;
+        }
+        if self.each {
+            let told = &mut Each { tags: &mut self.tags, late: &mut self.late };
+            feed(&mut self.tracker, chunk, told);
+            chunk.tags.append(&mut self.tags);
+            chunk.late_tags.append(&mut self.late);
             return;
         }
         let (tracker, mut told) = self.parts();
@@ -169,5 +200,33 @@ impl Observer for Told<'_> {
 
     fn aside(&mut self, p: &Packet<'_>, late: bool) {
         self.note(p, UNCHOSEN, late);
+    }
+}
+
+/// Every flow has its number as tag.
+struct Each<'a> {
+    tags: &'a mut Vec<u32>,
+    late: &'a mut Vec<(u64, u32)>,
+}
+
+impl Observer for Each<'_> {
+    fn counted(&mut self, n: u32, _: &Flow, p: &Packet<'_>, late: bool) {
+        if late {
+            self.late.push((p.pos, n));
+        } else {
+            self.tags.push(n);
+        }
+    }
+
+    fn waits(&mut self, _: &Packet<'_>) {
+        self.tags.push(WAITS);
+    }
+
+    fn aside(&mut self, p: &Packet<'_>, late: bool) {
+        if late {
+            self.late.push((p.pos, UNCHOSEN));
+        } else {
+            self.tags.push(UNCHOSEN);
+        }
     }
 }

@@ -4,16 +4,22 @@
 
 mod extract;
 mod output;
+mod pieces;
 mod report;
 mod scan;
 mod split;
+mod spool;
+mod streams;
 mod trim;
 
 pub use extract::Extract;
 pub use output::standard as standard_output;
+pub use pieces::{Gaps, Note, Noted, Piece, Pieces, PiecesPlan, Stream};
 pub use report::{FileReport, LedgerUse, Refusal, TrimReport};
 pub use scan::Scan;
 pub use split::Split;
+pub use spool::Spool;
+pub use streams::{Drain, Rebuilt, Result as Rebuilds, Streams};
 pub use trim::{Trim, TrimOptions};
 
 use std::fmt;
