@@ -93,8 +93,8 @@ class Dataset:
         udp: bool = False,
         progress: Progress | None = None,
     ) -> _streams.StreamsReport:
-        """Write the bytes of every TCP connection, or of the flows that a query wants, into files of a new folder
-        ``output``, with a manifest ``streams.json``.
+        """Write the bytes of every TCP connection, or of the flows that a query wants, into files of a new
+        folder ``output``, with a manifest ``streams.json``.
 
         See :class:`flowkeep.ops.streams.StreamsPlan` for the options. Raises UsageError before anything is
         written, OutputError when the result cannot be.

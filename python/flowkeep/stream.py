@@ -9,8 +9,8 @@
             case fk.stream.Gap(offset=offset, length=length, reason=reason): ...
     page = stream.server.bytes()
 
-Offsets are bytes from the begin of a direction's stream, times nanoseconds since the epoch (UTC). What each event
-means, and how it is decided, says ``docs/streams.md``.
+Offsets are bytes from the begin of a direction's stream, times nanoseconds since the epoch (UTC). What each
+event means, and how it is decided, says ``docs/streams.md``.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ class Stream:
             yield self._event(at, offsets)
 
     def _index(self) -> tuple[array[int], list[tuple[array[int], array[int]]]]:
-        """Where events lie, in the order to show them; and per direction the places of data and their offsets in
-        the written bytes."""
+        """Where events lie, in the order to show them; and per direction the places of data and their
+        offsets in the written bytes."""
         places, keys = array("q"), array("Q")
         pieces = [(array("q"), array("Q")), (array("q"), array("Q"))]
         sizes, latest = [0, 0], [0, 0]
@@ -256,8 +256,11 @@ class Half:
         return (event for event in self._stream if event.direction == self.direction)
 
     def bytes(self, *, gaps: Literal["omit", "zero", "refuse"] = "omit") -> _Bytes:
-        """All bytes at once. ``gaps``: ``omit`` joins what is before and behind a gap, ``zero`` fills it with zeros,
-        ``refuse`` raises UsageError where there is one. Zeros for more than 64 MiB raise UsageError."""
+        """All bytes at once.
+
+        ``gaps``: ``omit`` joins what is before and behind a gap, ``zero`` fills it with zeros, ``refuse`` raises
+        UsageError where there is one. Zeros for more than 64 MiB raise UsageError.
+        """
         if gaps == "omit":
             return self.open().read()
         parts: list[_Bytes] = []

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import click
@@ -118,12 +118,9 @@ def _paged(no_pager: bool) -> Iterator[IO[str]]:
     )
     assert pager.stdin is not None
     try:
-        yield pager.stdin
-    except BrokenPipeError:
-        pass  # the reader has seen enough
+        with suppress(BrokenPipeError):  # the reader has seen enough
+            yield pager.stdin
     finally:
-        try:
+        with suppress(BrokenPipeError):
             pager.stdin.close()
-        except BrokenPipeError:
-            pass
         pager.wait()

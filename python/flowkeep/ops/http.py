@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from ..errors import UsageError
 from ..stream import Data, Event, Gap, Stream
@@ -19,10 +19,6 @@ _HEAD = 256 << 10
 _METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"TRACE ", b"CONNECT ", b"PATCH ")
 
 
-class _Body(Exception):
-    """A body that cannot be decoded, in words."""
-
-
 Feed = Callable[[bytes], bytes]
 
 
@@ -30,8 +26,7 @@ def _zlib(bits: int) -> Feed:
     decoder = zlib.decompressobj(bits)
 
     def feed(data: bytes) -> bytes:
-        out = decoder.decompress(data, MOST + 1)
-        return out
+        return decoder.decompress(data, MOST + 1)
 
     return feed
 
@@ -59,7 +54,8 @@ def _library(name: str, coding: str) -> Any:
         return import_module(name)
     except ImportError:
         raise UsageError(
-            f"the body is coded with {coding}: install the Python package {name} to decode it, or leave --decode away"
+            f"the body is coded with {coding}: install the Python package {name} to decode it, "
+            "or leave --decode away"
         ) from None
 
 
@@ -292,4 +288,4 @@ def decoded(stream: Stream) -> Iterator[Event | str]:
     for direction, event in last.items():
         held = sides[direction].rest()
         if held:
-            yield replace(cast(Data, event), data=held)
+            yield replace(event, data=held)

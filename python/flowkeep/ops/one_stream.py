@@ -26,8 +26,8 @@ def one_stream(
 ) -> Stream:
     """The streams of the one flow that a query wants; datagrams if it is UDP.
 
-    ``as_seen``: segments as they were captured. ``scans`` takes what was found in each capture. Raises UsageError if the
-    query wants no flow or several, or one that is neither TCP nor UDP.
+    ``as_seen``: segments as they were captured. ``scans`` takes what was found in each capture. Raises
+    UsageError if the query wants no flow or several, or one that is neither TCP nor UDP.
     """
     options = options or ReadOptions()
     if overlap not in OVERLAPS:

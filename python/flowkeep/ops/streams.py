@@ -98,8 +98,8 @@ def streams(
 ) -> StreamsReport:
     """Write the streams of the flows that a query wants; without a condition, of all.
 
-    All flows of captures without ledgers take one pass; else the flows are listed first. Raises UsageError before
-    anything is written, OutputError when the result cannot be; nothing half-written is left behind.
+    All flows of captures without ledgers take one pass; else the flows are listed first. Raises UsageError
+    before anything is written, OutputError when the result cannot be; nothing half-written is left behind.
     """
     options = options or ReadOptions()
     captures = found.captures
@@ -154,8 +154,8 @@ def feed(rebuilder: _native.Rebuilder, captures: Sequence[Capture], meter: Meter
 
 
 def stem(row: dict[str, Any], width: int) -> str:
-    """The name of a flow's files without their end: it sorts by time and holds letters, digits, ``.``, ``-`` and
-    ``_`` alone."""
+    """The name of a flow's files without their end: it sorts by time and holds letters, digits, ``.``,
+    ``-`` and ``_`` alone."""
     ends = "_".join(
         f"{row[f'{end}_ip'].replace(':', '-')}_{row[f'{end}_port']}" for end in ("client", "server")
     )
@@ -215,7 +215,7 @@ class _Naming:
         made: dict[str, Any] = {name: row[name] for name in names}
         made["first_ns"], made["last_ns"] = row["first_ts"], row["last_ts"]
         for name in ("unreadable_packets", "fragments_incomplete", "fragments_incomplete_bytes"):
-            made[name] = rebuilt[name]  # type: ignore[literal-required]
+            made[name] = rebuilt[name]
         both = rebuilt["client"], rebuilt["server"]
         size = sum(piece["bytes"] for stream in both for piece in stream["pieces"])
         keep = size >= self.plan.min_bytes

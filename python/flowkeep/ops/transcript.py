@@ -61,8 +61,8 @@ class TranscriptPlan:
             text = False
         if not text:
             raise UsageError(
-                f"there is no encoding {safe(self.encoding)!r}: utf-8, utf-16-le, latin-1, cp1252, cp037 (EBCDIC), "
-                "shift_jis …, see the list of Python's standard encodings"
+                f"there is no encoding {safe(self.encoding)!r}: utf-8, utf-16-le, latin-1, cp1252, "
+                "cp037 (EBCDIC), shift_jis …, see the list of Python's standard encodings"
             )
         if self.begin < 0 or (self.size is not None and self.size < 0):
             raise UsageError("places and sizes are not negative")
@@ -242,7 +242,10 @@ def one_direction(
     gaps: GapsIn = "omit",
     progress: Progress | None = None,
 ) -> Sent:
-    """Write one end's stream of one flow to standard output. Raises UsageError, OutputError, BrokenPipeError."""
+    """Write one end's stream of one flow to standard output.
+
+    Raises UsageError, OutputError, BrokenPipeError.
+    """
     if gaps not in ("omit", "zero"):
         raise UsageError(f"--gaps {gaps} makes files: to standard output go omit and zero")
     sent = Sent()

@@ -23,7 +23,10 @@ class PartFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin to make ``path``, which is not there yet, or empty. Raises UsageError, OutputError, BusyError."""
+        """Begin to make ``path``, which is not there yet, or empty.
+
+        Raises UsageError, OutputError, BusyError.
+        """
         self.path = path
         self.part = part_path(Path(os.path.abspath(path)))
         self._done = False

@@ -141,6 +141,17 @@ struct Open {
     hole: bool,
 }
 
+/// Bytes to be written.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    epoch: u32,
+    offset: u64,
+    bytes: &'a [u8],
+    /// Bytes of the datagram behind these that were not captured.
+    missing: u64,
+    origin: Origin,
+}
+
 /// The files in the making, two streams a flow.
 pub struct Pieces {
     folder: PathBuf,
@@ -204,16 +215,8 @@ impl Pieces {
         })
     }
 
-    fn data(
-        &mut self,
-        at: usize,
-        epoch: u32,
-        offset: u64,
-        bytes: &[u8],
-        missing: u64,
-        origin: Origin,
-        map: bool,
-    ) {
+    fn data(&mut self, at: usize, d: &Part<'_>, map: bool) {
+        let Part { epoch, offset, bytes, missing, origin } = *d;
         let open = self.open(at, epoch, offset);
         let before = open.buffer.capacity() + open.frames.capacity();
         if map {
@@ -389,7 +392,7 @@ impl Listen for Pieces {
         let noted = |offset, note| Noted { offset, epoch, origin, note };
         match event.kind {
             Kind::Data { offset, bytes, .. } => {
-                self.data(at, epoch, offset, bytes, 0, origin, self.plan.frames);
+                self.data(at, &Part { epoch, offset, bytes, missing: 0, origin }, self.plan.frames);
             }
             Kind::Gap { offset, length, reason } => {
                 let note = Note::Gap { reason: reason.name(), length };
@@ -420,7 +423,7 @@ impl Listen for Pieces {
             let offset = offset as i64 + bytes.len() as i64;
             self.note(at, Some(0), Noted { offset, epoch: 0, origin, note });
         }
-        self.data(at, 0, offset, bytes, missing, origin, true);
+        self.data(at, &Part { epoch: 0, offset, bytes, missing, origin }, true);
     }
 
     fn rest(&mut self) -> io::Result<()> {

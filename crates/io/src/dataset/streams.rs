@@ -184,17 +184,16 @@ impl Streams {
                 (Vec::new(), 0)
             }
         };
-        let (flows, ids) = match self.chosen {
-            Some((flows, ids)) => (flows, ids),
-            None => {
-                let flows = Flows::new(self.tag.into_table(), 0);
-                let all: Vec<u32> = (0..flows.len() as u32).collect();
-                let mut ids = vec![0; all.len()];
-                for (number, id) in flows.numbers(&all).map_err(Error::Usage)? {
-                    ids[number as usize] = id;
-                }
-                (flows, ids)
+        let (flows, ids) = if let Some(chosen) = self.chosen {
+            chosen
+        } else {
+            let flows = Flows::new(self.tag.into_table(), 0);
+            let all: Vec<u32> = (0..flows.len() as u32).collect();
+            let mut ids = vec![0; all.len()];
+            for (number, id) in flows.numbers(&all).map_err(Error::Usage)? {
+                ids[number as usize] = id;
             }
+            (flows, ids)
         };
         let mut rebuilt: Vec<Rebuilt> = Vec::new();
         let mut outcomes = outcomes.into_iter().peekable();
