@@ -312,6 +312,7 @@ class Rebuilder:
         ids: Sequence[int],  # the flow_ids that are wanted
         out: str,  # an empty folder; with spool: a file
         *,
+        shown: str | None = None,  # what errors call it
         spool: bool = False,  # write events, of one flow
         as_seen: bool = False,  # with spool: segments as they were captured
         overlap: str = "first",

@@ -34,6 +34,7 @@ pub struct Rebuilder {
     /// The lock is never waited for: every call has the object to itself.
     streams: Mutex<Option<Streams>>,
     done: Mutex<std::vec::IntoIter<Rebuilt>>,
+    /// What errors call the output.
     out: PathBuf,
 }
 
@@ -41,7 +42,7 @@ pub struct Rebuilder {
 impl Rebuilder {
     #[new]
     #[pyo3(signature = (
-        flows, ids, out, *, spool=false, as_seen=false, overlap="first", gaps="split", frames=false,
+        flows, ids, out, *, shown=None, spool=false, as_seen=false, overlap="first", gaps="split", frames=false,
         versions=false, udp=false, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
         max_flows=16_777_216, filter=None
     ))]
@@ -51,6 +52,7 @@ impl Rebuilder {
         flows: Option<PyRef<'_, FlowTable>>,
         ids: Vec<u32>,
         out: PathBuf,
+        shown: Option<PathBuf>,
         spool: bool,
         as_seen: bool,
         overlap: &str,
@@ -89,7 +91,7 @@ impl Rebuilder {
         let streams =
             Streams::new(settings, chosen, plan, drain).map_err(|error| to_python(py, &out, error))?;
         let done = Mutex::new(Vec::new().into_iter());
-        Ok(Self { streams: Mutex::new(Some(streams)), done, out })
+        Ok(Self { streams: Mutex::new(Some(streams)), done, out: shown.unwrap_or(out) })
     }
 
     #[pyo3(signature = (path, number, *, ledger=None, last=true, progress=None))]
@@ -105,10 +107,9 @@ impl Rebuilder {
         let out = self.out.clone();
         let held = self.streams.get_mut().unwrap_or_else(PoisonError::into_inner);
         let streams = held.as_mut().ok_or_else(|| over(py, &out))?;
-        let report = watch::run(py, &path, progress.as_ref(), |control| {
+        let report = watch::run_to(py, &path, &out, progress.as_ref(), |control| {
             streams.file(&path, ledger.as_deref(), number, last, control)
-        });
-        let report = report?;
+        })?;
         reports::file(py, &path, &report)
     }
 
