@@ -189,6 +189,8 @@ class Stream:
                 sizes[own] += length
             elif kind == _GAP:
                 gaps[own].append(len(places))
+            elif kind == _OVERLAP:
+                key = max(frame, head[12])
             elif kind == _FIN:
                 key = max(latest[own], frame)
             places.append(at)
