@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.dir) as name:
         work = Path(name)
         capture = work / "elephants.pcap"
-        make.elephants(capture, options.size)
+        make.write("elephants", options.size, capture)
         fk = [sys.executable, "-m", "flowkeep", "streams", str(capture), "-o", str(work / "out"), "--quiet"]
         cases = [
             Case("flowkeep streams", fk, "tcpflow", clean=work / "out"),

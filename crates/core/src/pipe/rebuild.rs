@@ -16,6 +16,10 @@ use crate::stream::{Anomaly, Budget, Connection, Counts, Event, Kind, Limits, Or
 /// At most so many segments without data of one flow are held until it is known whether the cut lies before them.
 const HELD: usize = 64;
 
+/// Bytes that wait, and that are remembered, in one pass: what a machine with other work to do can spare.
+const WAITING: usize = 128 << 20;
+const REMEMBERED: usize = 32 << 20;
+
 /// Bits of a frame's number in [`Origin::frame`]; above it stands the number of the file.
 pub const FRAME_BITS: u32 = 40;
 
@@ -107,7 +111,7 @@ impl<L: Listen> Rebuild<L> {
         Self {
             listen,
             plan,
-            budget: Budget::default(),
+            budget: Budget::new(WAITING, REMEMBERED),
             flows: Vec::new(),
             defrag: Defrag::default(),
             odd: Vec::new(),

@@ -12,9 +12,11 @@ use flowkeep_core::stream::{Event, Kind, Origin};
 use crate::digest::Sha256;
 
 /// Bytes of one file that wait in memory.
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 128 << 10;
 /// Bytes of all files that wait in memory.
-const ROOM: usize = 64 << 20;
+const ROOM: usize = 32 << 20;
+/// When there are too many, those of files with so many are written first: small appends cost the most.
+const LARGE: usize = 16 << 10;
 /// Gaps, overlaps and anomalies that are listed, of one direction and of all; the rest is counted.
 const LISTED: usize = 4096;
 const LISTED_IN_ALL: usize = 1 << 20;
@@ -234,7 +236,18 @@ impl Pieces {
             self.flush(at, true);
         }
         if self.room > ROOM {
-            for at in 0..self.streams.len() {
+            self.make_room(LARGE);
+            if self.room > ROOM / 2 {
+                self.make_room(0);
+            }
+        }
+    }
+
+    /// Writes what waits for files of which at least so many bytes do.
+    fn make_room(&mut self, least: usize) {
+        for at in 0..self.streams.len() {
+            let open = self.streams[at].as_ref().and_then(|s| s.open.as_ref());
+            if open.is_some_and(|open| open.buffer.capacity() + open.frames.capacity() >= least.max(1)) {
                 self.flush(at, false);
             }
         }
