@@ -260,8 +260,8 @@ class Half:
     def bytes(self, *, gaps: Literal["omit", "zero", "refuse"] = "omit") -> _Bytes:
         """All bytes at once.
 
-        ``gaps``: ``omit`` joins what is before and behind a gap, ``zero`` fills it with zeros, ``refuse`` raises
-        UsageError where there is one. Zeros for more than 64 MiB raise UsageError.
+        ``gaps``: ``omit`` joins what is before and behind a gap, ``zero`` fills it with zeros, ``refuse``
+        raises UsageError where there is one. Zeros for more than 64 MiB raise UsageError.
         """
         if gaps == "omit":
             return self.open().read()
