@@ -111,7 +111,8 @@ def streams(
         flows = None if one_pass else list_flows(found, options, progress=meter.file(found.bytes))
         ids = [] if flows is None else query.ids(flows)
         rebuilder = _native.Rebuilder(
-            None if flows is None else flows.native, ids, os.fspath(folder.part), shown=os.fspath(plan.output),
+            None if flows is None else flows.native, ids, os.fspath(folder.part),
+            shown=os.fspath(plan.output),
             overlap=plan.overlap, gaps=plan.gaps, frames=plan.frames, versions=plan.all_versions,
             udp=plan.udp, **options.native(),
         )  # fmt: skip
