@@ -249,3 +249,40 @@ pub(super) fn behind_headers(mut proto: u8, bytes: &[u8]) -> Option<(u8, usize)>
     }
     Some((proto, at))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(bytes: &[u8], at: usize, more: bool) -> Fragment<'_> {
+        let origin = Origin::default();
+        Fragment { tag: 1, dir: 0, at, more, bytes, wire: bytes.len(), origin, head: &[0x45], proto: 6 }
+    }
+
+    #[test]
+    fn what_never_becomes_whole_is_bounded_and_told() {
+        for (size, count) in [(8, 10_000), (60_000, 1_000)] {
+            let (mut defrag, mut odd) = (Defrag::default(), Vec::new());
+            let bytes = vec![7; size];
+            for id in 0..count {
+                let key = FragKey { id, ..FragKey::default() };
+                assert!(defrag.take(key, &fragment(&bytes, 0, true), &mut odd).is_none());
+                assert!(defrag.all.len() <= DATAGRAMS && defrag.cost <= BYTES);
+            }
+            assert!(!odd.is_empty());
+            defrag.finish(&mut odd);
+            assert_eq!((odd.len(), defrag.cost), (count as usize, 0));
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_stay() {
+        let (mut defrag, mut odd) = (Defrag::default(), Vec::new());
+        let key = FragKey::default();
+        assert!(defrag.take(key, &fragment(b"bbbbbbbb", 8, true), &mut odd).is_none());
+        assert!(defrag.take(key, &fragment(b"cccccccc", 16, false), &mut odd).is_none());
+        let whole = defrag.take(key, &fragment(b"aaaaaaaaXbbbbbbb", 0, true), &mut odd).unwrap();
+        assert_eq!(whole.bytes, b"aaaaaaaabbbbbbbbcccccccc");
+        assert_eq!(odd, [Odd::Differs(1, 0, Origin::default())]);
+    }
+}
