@@ -150,7 +150,7 @@ def elephants(size: int, seed: int = 1) -> Iterator[bytes]:
         mouse = {"us": np.linspace(times[0], times[-1], len(number)).astype(np.int64)}
         nth = number % per_mouse
         columns = ends(big + number // per_mouse, nth % 2 == 1, 80)
-        columns |= mouse | {"seq": nth * 66 + 1, "ack": nth * 66 + 1}
+        columns |= mouse | {"seq": nth // 2 * 66 + 1, "ack": (nth + 1) // 2 * 66 + 1}
         columns["bits"] = np.full(len(number), 0x18)
         yield from woven(records, data.itemsize, fill(small, columns, payload).tobytes(), small)
 

@@ -172,6 +172,6 @@ def test_zeek_fields_are_documented_in_full() -> None:
 
 
 def test_shell_completion_is_offered() -> None:
-    env = {**ENV, "_FLOWKEEP_COMPLETE": "bash_complete", "COMP_WORDS": "flowkeep tr", "COMP_CWORD": "1"}
+    env = {**ENV, "_FLOWKEEP_COMPLETE": "bash_complete", "COMP_WORDS": "flowkeep tri", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-m", "flowkeep"], env=env, capture_output=True, timeout=DEADLINE)
     assert done.stdout.decode().split() == ["plain,trim"]

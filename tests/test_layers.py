@@ -15,7 +15,7 @@ PYTHON = [
     {"_native", "text", "errors"},
     {"units", "select"},  # a filter is a part of how captures are read
     {"rows"},
-    {"cut", "flow", "paths", "demo"},
+    {"cut", "flow", "stream", "paths", "demo"},
     {"sink"},
     {"ops"},
     {"dataset"},

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from .ops.extract import ExtractReport as ExtractReport
     from .ops.index import IndexReport as IndexReport
     from .ops.info import InfoReport as InfoReport
+    from .ops.streams import StreamsReport as StreamsReport
     from .ops.trim import TrimReport as TrimReport
     from .select.query import FlowQuery as FlowQuery
+    from .stream import Stream as Stream
 
 __version__ = "0.1.0"
 
@@ -42,6 +44,8 @@ _WHERE = {
     "IndexReport": "ops.index",
     "InfoReport": "ops.info",
     "ReadOptions": "flow",
+    "Stream": "stream",
+    "StreamsReport": "ops.streams",
     "TrimReport": "ops.trim",
     "UsageError": "errors",
     "open": "dataset",
@@ -49,7 +53,8 @@ _WHERE = {
 
 __all__ = [
     "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError",
-    "IndexReport", "InfoReport", "ReadOptions", "TrimReport", "UsageError", "__version__", "open",
+    "IndexReport", "InfoReport", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
+    "__version__", "open",
 ]  # fmt: skip
 
 

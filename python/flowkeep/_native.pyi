@@ -8,18 +8,21 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Self, TypedDict, final, type_check_only
+from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
 __all__ = [
     "Carver",
     "Extractor",
     "FlowTable",
     "Index",
+    "Rebuilder",
     "Scanner",
     "Searcher",
     "Trimmer",
+    "anomaly_names",
     "build_index",
     "ledger_first_ts",
+    "overlap_policies",
     "probe",
     "program_problem",
     "protocols",
@@ -405,6 +408,103 @@ class Searcher:
     ) -> tuple[FileScan, int]:
         """Go over one capture ("-" is stdin); also the number of its first packet."""
     def finish(self) -> Searched: ...
+
+@type_check_only
+class StreamPiece(TypedDict):
+    """A file with a contiguous part of a stream."""
+
+    name: str  # in the folder; with ``frames`` there is NAME.frames, too
+    connection: int  # counts connections on the same ports within the flow, from 0
+    offset: int  # where it begins in the stream
+    end: int  # where it ends in the stream
+    bytes: int  # of the file; without any there is no file
+    sha256: str
+    frames: bool
+
+@type_check_only
+class StreamCounts(TypedDict):
+    """Where the captured payload bytes went: captured is the sum of all but missing and bounds."""
+
+    captured: int
+    delivered: int
+    duplicate: int
+    conflicting: int
+    unchecked: int
+    refused: int
+    padding: int
+    missing: int  # bytes in gaps
+    bounds: int  # holes given up because a bound on memory was hit
+
+@type_check_only
+class RebuiltStream(TypedDict):
+    """One direction of a flow."""
+
+    pieces: list[StreamPiece]
+    notes: list[dict[str, Any]]  # gaps, overlaps, anomalies and ends; at most 4,096
+    gaps: int  # listed or not
+    overlaps: int
+    anomalies: int
+    datagrams: int  # UDP
+    counts: StreamCounts | None  # TCP
+
+@type_check_only
+class RebuiltFlow(TypedDict):
+    """A flow whose streams were rebuilt."""
+
+    flow_id: int
+    client_end: int  # the direction, 0 or 1, that is the client in a spool
+    unreadable_packets: int  # TCP header cut off or senseless
+    fragments_incomplete: int  # datagrams that never became whole
+    fragments_incomplete_bytes: int
+    client: RebuiltStream
+    server: RebuiltStream
+
+@final
+class Rebuilder:
+    """Goes over captures and rebuilds the TCP streams of chosen flows, or of all."""
+
+    def __new__(
+        cls,
+        flows: FlowTable | None,  # None: every flow, in one pass; ledgers are not looked at
+        ids: Sequence[int],  # the flow_ids that are wanted
+        out: str,  # an empty folder; with spool: a file
+        *,
+        shown: str | None = None,  # what errors call it
+        spool: bool = False,  # write events, of one flow
+        as_seen: bool = False,  # with spool: segments as they were captured
+        overlap: str = "first",
+        gaps: Literal["split", "omit", "zero", "sparse"] = "split",
+        frames: bool = False,
+        versions: bool = False,
+        udp: bool = False,
+        jobs: int = 0,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+        filter: _FilterRules | None = None,
+    ) -> Self: ...
+    def file(
+        self,
+        path: str,
+        number: int,  # of the capture in the data set, from 0
+        *,
+        ledger: str | None = None,
+        last: bool = True,
+        progress: _Progress | None = None,
+    ) -> FileScan:
+        """Go over one capture."""
+    def finish(self) -> tuple[FlowTable, int, tuple[int, int]]:
+        """End the output: all flows, bytes written, the most bytes that waited and were remembered."""
+    def next_flow(self) -> RebuiltFlow | None:
+        """The next flow that was rebuilt, by ``flow_id``."""
+
+def overlap_policies() -> list[str]:
+    """Names of the rules for conflicting bytes."""
+
+def anomaly_names() -> list[str]:
+    """Names of the anomalies, by their number in a spool."""
 
 def probe(path: str) -> Probe:
     """Read the first packet of a capture.

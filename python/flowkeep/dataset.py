@@ -15,12 +15,15 @@ from .ops import flows as _flows
 from .ops import hosts as _hosts
 from .ops import index as _index
 from .ops import info as _info
+from .ops import one_stream as _one_stream
 from .ops import services as _services
+from .ops import streams as _streams
 from .ops import trim as _trim
 from .ops.meter import Progress
 from .paths import Found, find
 from .rows import Frame
 from .select.query import FlowQuery
+from .stream import Stream
 
 PathLike = str | os.PathLike[str]
 
@@ -117,6 +120,47 @@ class Dataset:
         Raises OSError, OutputError, and BusyError when a capture is still being written.
         """
         return _index.index(self._found, self.options, verify=verify, remake=remake, progress=progress)
+
+    def streams(
+        self,
+        output: PathLike,
+        query: FlowQuery | None = None,
+        *,
+        gaps: _streams.Gaps = "split",
+        overlap: str = "first",
+        frames: bool = False,
+        all_versions: bool = False,
+        min_bytes: int = 0,
+        udp: bool = False,
+        progress: Progress | None = None,
+    ) -> _streams.StreamsReport:
+        """Write the bytes of every TCP connection, or of the flows that a query wants, into files of a new
+        folder ``output``, with a manifest ``streams.json``.
+
+        See :class:`flowkeep.ops.streams.StreamsPlan` for the options. Raises UsageError before anything is
+        written, OutputError when the result cannot be.
+        """
+        plan = _streams.StreamsPlan(Path(output), gaps, overlap, frames, all_versions, min_bytes, udp)
+        wanted = FlowQuery() if query is None else query
+        return _streams.streams(self._found, wanted, plan, self.options, progress=progress)
+
+    def stream(
+        self,
+        flow: int | str | FlowQuery,
+        *,
+        overlap: str = "first",
+        as_seen: bool = False,
+        progress: Progress | None = None,
+    ) -> Stream:
+        """Both streams of one flow: a ``flow_id``, a Community ID, or a query that wants exactly one.
+
+        ``overlap``: whose bytes stay where two segments differ. ``as_seen``: segments as they were captured,
+        retransmissions and all. The captures are read twice. Raises UsageError, OSError, NotACaptureError.
+        """
+        query = flow if isinstance(flow, FlowQuery) else FlowQuery(flows=(str(flow),))
+        return _one_stream.one_stream(
+            self._found, query, self.options, overlap=overlap, as_seen=as_seen, progress=progress
+        )
 
     def trim(
         self,

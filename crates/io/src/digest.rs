@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::Digest;
 
 /// A SHA-256 in the making.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {

@@ -68,7 +68,7 @@ impl Index {
     #[pyo3(signature = (*, community_seed=0))]
     fn flows(&self, py: Python<'_>, community_seed: u16) -> PyResult<FlowTable> {
         let table = py.detach(|| self.0.table()).map_err(|why| named(py, "IndexMisfitError", why))?;
-        Ok(FlowTable(py.detach(|| Flows::new(table, None, community_seed))))
+        Ok(FlowTable(py.detach(|| Flows::new(table, None, None, community_seed))))
     }
 
     fn with_community(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<Option<Vec<u32>>> {

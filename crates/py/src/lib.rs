@@ -9,6 +9,7 @@ mod errors;
 mod extractor;
 mod flows;
 mod index;
+mod rebuilder;
 mod reports;
 mod scanner;
 mod searcher;
@@ -35,7 +36,10 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<extractor::Extractor>()?;
     m.add_class::<carver::Carver>()?;
     m.add_class::<searcher::Searcher>()?;
+    m.add_class::<rebuilder::Rebuilder>()?;
     m.add_class::<flows::FlowTable>()?;
+    m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
+    m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
     m.add_class::<index::Index>()?;
     m.add_function(wrap_pyfunction!(index::build_index, m)?)?;

@@ -13,6 +13,21 @@ use super::errors::to_python;
 /// How often signals are looked at.
 const PERIOD: Duration = Duration::from_millis(80);
 
+/// As [`run`]; errors in writing name `out`.
+pub fn run_to<T: Send>(
+    py: Python<'_>,
+    path: &Path,
+    out: &Path,
+    progress: Option<&Py<PyAny>>,
+    work: impl FnOnce(&Control) -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let done = run(py, path, progress, |control| match work(control) {
+        Err(Error::Output(error)) => Ok(Err(error)),
+        other => other.map(Ok),
+    })?;
+    done.map_err(|error| to_python(py, out, Error::Output(error)))
+}
+
 /// Runs `work` without the GIL. `size` is the capture's size for the progress, -1 if it is not known.
 pub fn run<T: Send>(
     py: Python<'_>,

@@ -6,14 +6,8 @@ use flowkeep_core::identify::{Engine, Input, State, Transport};
 
 use super::note;
 
-const TRANSPORTS: [Transport; 6] = [
-    Transport::Tcp,
-    Transport::Udp,
-    Transport::Sctp,
-    Transport::Ip(1),
-    Transport::Ip(89),
-    Transport::Ip(50),
-];
+const TRANSPORTS: [Transport; 6] =
+    [Transport::Tcp, Transport::Udp, Transport::Sctp, Transport::Ip(1), Transport::Ip(89), Transport::Ip(50)];
 
 thread_local! {
     static ENGINE: std::cell::RefCell<Engine> = std::cell::RefCell::new(Engine::default());

@@ -4,8 +4,8 @@ use std::io;
 
 use flowkeep_core::cut::{Count, Fate, Policy, Rest, Tally};
 use flowkeep_core::error::Damage;
-use flowkeep_core::identify::flows::COLUMNS;
 use flowkeep_core::flow::{Details, Rules};
+use flowkeep_core::identify::flows::COLUMNS;
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_core::pipe::{
     run, Chunk, Control, Decide, Input, Passes, Plan, ReadAt, Scan, Stats, Stop, Trim, Writer,

@@ -21,6 +21,8 @@ COMMANDS = (
     "services",
     "extract",
     "search",
+    "streams",
+    "transcript",
     "index",
     "info",
     "carve",

@@ -17,6 +17,7 @@ mod packet_tests;
 pub use key::{FragKey, Key, Seed};
 pub use link::is_known_link;
 pub use reader::{fragment_key, read};
+pub(crate) use transport::window_scale;
 
 /// What a packet is to the flow table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

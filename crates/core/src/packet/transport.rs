@@ -72,7 +72,7 @@ impl Reader<'_> {
 }
 
 /// The window scale option (RFC 7323 §2.2) of a list of TCP options.
-fn window_scale(mut options: &[u8]) -> u8 {
+pub(crate) fn window_scale(mut options: &[u8]) -> u8 {
     loop {
         options = match *options {
             [1, ref rest @ ..] => rest,

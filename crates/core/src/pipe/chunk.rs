@@ -33,6 +33,10 @@ pub struct Chunk {
     pub records: Vec<Record>,
     /// Where the records stand that do not match the filter, as ranges of `bytes`, ascending.
     pub dropped: Vec<(u32, u32)>,
+    /// With a filter: the place of each record among all that were walked; else empty.
+    pub places: Vec<u32>,
+    /// Records that were walked, those included that do not match the filter.
+    pub walked: u32,
     /// What the headers of each packet say.
     pub facts: Vec<Facts>,
     /// The hash of each packet's key.
@@ -67,6 +71,8 @@ impl Chunk {
     pub(crate) fn clear(&mut self) {
         self.records.clear();
         self.dropped.clear();
+        self.places.clear();
+        self.walked = 0;
         self.facts.clear();
         self.hashes.clear();
         self.frags.clear();
@@ -85,14 +91,22 @@ impl Chunk {
         &self.bytes[at..at + record.caplen as usize]
     }
 
+    /// The place of a record among all that were walked in this chunk.
+    pub fn place(&self, i: usize) -> u32 {
+        self.places.get(i).copied().unwrap_or(i as u32)
+    }
+
     /// Takes out the records that do not match.
     fn sift(&mut self, filter: &Filter) {
         let (bytes, stats, dropped) = (&self.bytes, &mut self.stats, &mut self.dropped);
+        let (places, mut next) = (&mut self.places, 0);
         self.records.retain(|record| {
+            next += 1;
             let at = record.data as usize;
             let data = &bytes[at..at + record.caplen as usize];
             let verdict = filter.verdict(record.link, data, record.wirelen);
             if verdict == Verdict::Match {
+                places.push(next - 1);
                 return true;
             }
             stats.add_filtered(record, verdict);
@@ -107,6 +121,7 @@ impl Chunk {
 
     /// Reads the headers of all packets that match.
     pub(crate) fn decode(&mut self, options: Options, seed: Seed, filter: Option<&Filter>) {
+        self.walked = self.records.len() as u32;
         if let Some(filter) = filter {
             self.sift(filter);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::chunk::Chunk;
+use super::feed::feed;
 use super::run::Decide;
 use crate::flow::{Flow, Left, Observer, Packet, Rules, Table, Tracker};
 use crate::packet::{Class, Seed};
@@ -16,6 +17,8 @@ pub struct Tag {
     chosen: Arc<Chosen>,
     /// Every packet has tag 0, also those without a flow.
     everything: bool,
+    /// Every flow is chosen, and its number in the table is its tag.
+    each: bool,
     /// The sessions on the chosen keys: the carry.
     tracker: Tracker,
     sessions: Sessions,
@@ -31,6 +34,7 @@ impl Tag {
             tracker: Tracker::new(rules, Left::Start, chosen.seed()),
             chosen,
             everything: false,
+            each: false,
             sessions: Sessions::default(),
             start: 0,
             tags: Vec::new(),
@@ -45,6 +49,22 @@ impl Tag {
         Self { everything: true, ..Self::new(Arc::new(none), Rules::default()) }
     }
 
+    /// Chooses all flows; the number of a flow in [`Tag::into_table`] is its tag.
+    pub fn each(rules: Rules, seed: Seed) -> Self {
+        let none = Chosen::new(&Table::new(rules, Left::Start, seed), &[], seed);
+        Self { each: true, ..Self::new(Arc::new(none), rules) }
+    }
+
+    /// The flows that were followed.
+    pub fn into_table(self) -> Table {
+        self.tracker.into_table()
+    }
+
+    /// The tag of flow `n` of the tracker; none: [`UNCHOSEN`].
+    pub fn tag_of(&mut self, n: u32) -> u32 {
+        self.sessions.tag(&self.chosen, n, self.tracker.table().flow(n))
+    }
+
     /// A new file begins.
     pub fn begin_file(&mut self) {
         self.start = self.tracker.packets();
@@ -53,8 +73,12 @@ impl Tag {
     /// The file ends. The tags of fragments that still wait: without the first one of their datagram they are orphans.
     pub fn end_file(&mut self, last: bool) -> Vec<(u64, u32)> {
         if last {
-            let (tracker, mut told) = self.parts();
-            tracker.finish(&mut told);
+            if self.each {
+                self.tracker.finish(&mut Each { tags: &mut self.tags, late: &mut self.late });
+            } else {
+                let (tracker, mut told) = self.parts();
+                tracker.finish(&mut told);
+            }
         }
         std::mem::take(&mut self.late)
     }
@@ -88,6 +112,13 @@ impl Decide for Tag {
             chunk.tags.resize(chunk.records.len(), 0);
             let bytes = chunk.records.iter().map(|r| u64::from(r.caplen)).sum();
             self.tracker.skip(chunk.records.len() as u64, bytes);
+            return;
+        }
+        if self.each {
+            let told = &mut Each { tags: &mut self.tags, late: &mut self.late };
+            feed(&mut self.tracker, chunk, told);
+            chunk.tags.append(&mut self.tags);
+            chunk.late_tags.append(&mut self.late);
             return;
         }
         let (tracker, mut told) = self.parts();
@@ -154,5 +185,33 @@ impl Observer for Told<'_> {
 
     fn aside(&mut self, p: &Packet<'_>, late: bool) {
         self.note(p, UNCHOSEN, late);
+    }
+}
+
+/// Every flow has its number as tag.
+struct Each<'a> {
+    tags: &'a mut Vec<u32>,
+    late: &'a mut Vec<(u64, u32)>,
+}
+
+impl Observer for Each<'_> {
+    fn counted(&mut self, n: u32, _: &Flow, p: &Packet<'_>, late: bool) {
+        if late {
+            self.late.push((p.pos, n));
+        } else {
+            self.tags.push(n);
+        }
+    }
+
+    fn waits(&mut self, _: &Packet<'_>) {
+        self.tags.push(WAITS);
+    }
+
+    fn aside(&mut self, p: &Packet<'_>, late: bool) {
+        if late {
+            self.late.push((p.pos, UNCHOSEN));
+        } else {
+            self.tags.push(UNCHOSEN);
+        }
     }
 }

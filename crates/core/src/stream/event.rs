@@ -92,6 +92,11 @@ anomalies! {
     LengthModulo = "length_modulo_4gib",
     /// Packets of this stream were cut by policy and its FIN was not seen; how much is missing at its end is not known.
     CutTail = "cut_tail",
+    /// IP fragments of one datagram gave different bytes for one place; what was there first stays.
+    /// Where in the stream is not known: offset 0.
+    FragmentOverlap = "fragment_overlap",
+    /// A datagram never became whole: fragments of it were not captured, or a bound was hit. Offset 0.
+    FragmentMissing = "fragment_missing",
 }
 
 /// What an event says.

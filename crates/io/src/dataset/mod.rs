@@ -4,18 +4,24 @@
 
 mod extract;
 mod output;
+mod pieces;
 mod report;
 mod scan;
 mod search;
 mod split;
+mod spool;
+mod streams;
 mod trim;
 
 pub use extract::Extract;
 pub use output::{standard as standard_output, Output};
+pub use pieces::{Gaps, Note, Noted, Piece, Pieces, PiecesPlan, Stream};
 pub use report::{FileReport, LedgerUse, Refusal, TrimReport};
 pub use scan::Scan;
 pub use search::{Search, Searched};
 pub use split::Split;
+pub use spool::Spool;
+pub use streams::{Drain, Rebuilt, Result as Rebuilds, Streams};
 pub use trim::{Trim, TrimOptions};
 
 use std::fmt;

@@ -102,7 +102,7 @@ impl Search {
         let hits = self.state.finder.take_hits();
         let found = self.state.finder.found();
         let counts = self.state.finder.counts();
-        let flows = Flows::new(self.state.tracker.into_table(), None, 0);
+        let flows = Flows::new(self.state.tracker.into_table(), None, None, 0);
         if self.expected.is_some_and(|expected| expected != flows.table().len()) {
             return Err(Error::Usage(
                 "the captures changed while they were read: they hold other flows now; search again"

@@ -119,7 +119,7 @@ impl Flows {
         Self {
             table: Arc::new(table),
             details: details.map(Arc::new),
-            identified: identified.map(|found| Arc::from(found)),
+            identified: identified.map(Arc::from),
             schema,
             ids: (!plain).then(|| Arc::new(order)),
             rows: None,

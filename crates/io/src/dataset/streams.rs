@@ -1,0 +1,251 @@
+//! Rebuilds the streams of captures that are read one after another.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use flowkeep_core::cut::ledger::adopt;
+use flowkeep_core::flow::client::client;
+use flowkeep_core::flow::NONE;
+use flowkeep_core::pipe::{self, Control, Deal, Listen, Outcome, Passes, Rebuild, Rebuilding, Tag, Trimmed};
+use flowkeep_core::select::{Chosen, UNCHOSEN};
+use flowkeep_core::stream::{Event, Origin, Segment};
+
+use super::pieces::{Pieces, Stream};
+use super::report::{FileReport, LedgerUse};
+use super::scan::{fitting, of_all_packets, Old};
+use super::spool::Spool;
+use super::trim::end_listing;
+use super::{Error, Settings};
+use crate::source::Source;
+use crate::table::flows::Flows;
+
+/// Where streams go.
+pub enum Drain {
+    /// Into files.
+    Pieces(Box<Pieces>),
+    /// As events into one file.
+    Spool(Box<Spool>),
+}
+
+impl Listen for Drain {
+    #[inline]
+    fn event(&mut self, tag: u32, event: &Event<'_>) {
+        match self {
+            Self::Pieces(to) => to.event(tag, event),
+            Self::Spool(to) => to.event(tag, event),
+        }
+    }
+
+    #[inline]
+    fn seen(&mut self, tag: u32, segment: &Segment<'_>) {
+        if let Self::Spool(to) = self {
+            to.seen(tag, segment);
+        }
+    }
+
+    fn datagram(&mut self, tag: u32, dir: u8, origin: Origin, bytes: &[u8], wire: u32) {
+        match self {
+            Self::Pieces(to) => to.datagram(tag, dir, origin, bytes, wire),
+            Self::Spool(to) => to.datagram(tag, dir, origin, bytes, wire),
+        }
+    }
+
+    fn rest(&mut self) -> io::Result<()> {
+        match self {
+            Self::Pieces(to) => to.rest(),
+            Self::Spool(to) => to.rest(),
+        }
+    }
+}
+
+/// Captures being rebuilt.
+pub struct Streams {
+    settings: Settings,
+    tag: Tag,
+    rebuild: Rebuild<Drain>,
+    /// The chosen flows and their ids by tag; `None`: all are taken as they come.
+    chosen: Option<(Flows, Vec<u32>)>,
+}
+
+/// One flow, rebuilt.
+pub struct Rebuilt {
+    /// Its `flow_id`.
+    pub id: u32,
+    /// Which direction is the client's.
+    pub client: usize,
+    /// Its two directions, where there is something of them.
+    pub streams: [Option<Box<Stream>>; 2],
+    /// What became of its bytes, if it is TCP.
+    pub outcome: Option<Outcome>,
+}
+
+/// All of it.
+pub struct Result {
+    /// The flows: of the whole data set.
+    pub flows: Flows,
+    /// Those that were rebuilt, by `flow_id`.
+    pub rebuilt: Vec<Rebuilt>,
+    /// Bytes written.
+    pub bytes: u64,
+    /// The most bytes that ever waited, and were remembered.
+    pub peak: (usize, usize),
+}
+
+impl Streams {
+    /// Rebuilds the flows with these `flow_id`s, which must have been listed from the same captures with the same
+    /// settings; or all flows, in one pass, where no capture has a ledger.
+    pub fn new(
+        settings: Settings,
+        flows: Option<(&Flows, Vec<u32>)>,
+        plan: Rebuilding,
+        drain: Drain,
+    ) -> std::result::Result<Self, Error> {
+        let rebuild = Rebuild::new(drain, plan);
+        let Some((flows, ids)) = flows else {
+            let tag = Tag::each(settings.rules, settings.seed);
+            return Ok(Self { settings, tag, rebuild, chosen: None });
+        };
+        let wanted = flows.numbers(&ids).map_err(Error::Usage)?;
+        let chosen = Chosen::new(flows.table(), &wanted, settings.seed);
+        let tag = Tag::new(Arc::new(chosen), settings.rules);
+        Ok(Self { settings, tag, rebuild, chosen: Some((flows.clone(), ids)) })
+    }
+
+    /// Goes over the next capture. `number`: its number in the data set, from 0.
+    pub fn file(
+        &mut self,
+        path: &Path,
+        beside: Option<&Path>,
+        number: u32,
+        last: bool,
+        control: &Control,
+    ) -> std::result::Result<FileReport, Error> {
+        let mut source = Source::open(path, control).map_err(Error::Open)?;
+        let (ledger, old) = match beside {
+            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
+            Some(beside) if self.chosen.is_some() => fitting(path, beside, control)?,
+            _ => (LedgerUse::None, None),
+        };
+        self.tag.begin_file();
+        self.rebuild.begin_file(number);
+        let tracker = self.tag.tracker_mut();
+        // Of a file that could not be read to its end.
+        tracker.end_listing();
+        let start = (tracker.packets(), tracker.bytes());
+        if let Some(old) = &old {
+            let listing = adopt(tracker, &old.rows, old.left());
+            let numbers: Vec<u32> = listing.rows().iter().map(|row| row.flow).collect();
+            tracker.list(listing);
+            self.tag.catch_up();
+            if old.trimmed {
+                self.note_cuts(old, &numbers);
+            }
+        }
+        let mut deal = Deal::new(&mut self.rebuild);
+        let passes = Passes { decide: &mut self.tag, emit: Some(&mut deal) };
+        let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
+        let late = self.tag.end_file(last);
+        deal.finish(&late).map_err(Error::Output)?;
+        if let Some(old) = old {
+            self.rebuild.end_file();
+            end_listing(self.tag.tracker_mut(), start, (old.about.packets, old.about.bytes));
+        }
+        let mut report =
+            FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
+        report.ledger = ledger;
+        Ok(report)
+    }
+
+    /// Tells which flows a policy has cut in this file. `numbers`: the number of each row's flow in the tracker.
+    fn note_cuts(&mut self, old: &Old, numbers: &[u32]) {
+        let Some((flows, ids)) = &self.chosen else { return };
+        let how = how(&old.about.policy);
+        for (row, &n) in old.rows.iter().zip(numbers) {
+            let cut = (0..2).any(|dir| row.flow.side[dir].packets > row.kept[dir].packets);
+            if !cut && row.shortened == 0 {
+                continue;
+            }
+            let tag = if n == NONE { UNCHOSEN } else { self.tag.tag_of(n) };
+            let Some(id) = (tag != UNCHOSEN).then(|| ids.get(tag as usize)).flatten() else { continue };
+            let Ok(number) = flows.numbers(&[*id]) else { continue };
+            let sides = &flows.table().flow(number[0].0).side;
+            self.rebuild.cut(tag, how, [sides[0].payload, sides[1].payload]);
+        }
+    }
+
+    /// Ends the output.
+    pub fn finish(self) -> std::result::Result<Result, Error> {
+        let peak = self.rebuild.peak();
+        let (drain, outcomes) = self.rebuild.finish().map_err(Error::Output)?;
+        let spooled = matches!(drain, Drain::Spool(_));
+        let (mut streams, bytes) = match drain {
+            Drain::Pieces(pieces) => pieces.finish().map_err(Error::Output)?,
+            Drain::Spool(spool) => {
+                spool.finish().map_err(Error::Output)?;
+                (Vec::new(), 0)
+            }
+        };
+        let (flows, ids) = if let Some(chosen) = self.chosen {
+            chosen
+        } else {
+            let flows = Flows::new(self.tag.into_table(), None, None, 0);
+            let all: Vec<u32> = (0..flows.len() as u32).collect();
+            let mut ids = vec![0; all.len()];
+            for (number, id) in flows.numbers(&all).map_err(Error::Usage)? {
+                ids[number as usize] = id;
+            }
+            (flows, ids)
+        };
+        let mut rebuilt: Vec<Rebuilt> = Vec::new();
+        let mut outcomes = outcomes.into_iter().peekable();
+        streams.resize_with(streams.len().max(ids.len() * 2), || None);
+        for (tag, &id) in ids.iter().enumerate() {
+            let outcome = outcomes.next_if(|o| o.tag as usize == tag);
+            let both = [streams[tag * 2].take(), streams[tag * 2 + 1].take()];
+            if outcome.is_none() && both.iter().all(Option::is_none) && !spooled {
+                continue;
+            }
+            let number = flows.numbers(&[id]).map_err(Error::Usage)?[0].0;
+            let (client, _) = client(flows.table().flow(number));
+            rebuilt.push(Rebuilt { id, client, streams: both, outcome });
+        }
+        rebuilt.sort_by_key(|r| r.id);
+        Ok(Result { flows, rebuilt, bytes, peak })
+    }
+}
+
+/// What the policy in a ledger does with packets past the cutoff.
+fn how(policy: &str) -> Trimmed {
+    let cutoff = || field(policy, "cutoff").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let tail = field(policy, "tail").is_some_and(|n| n != "0" && n != "null");
+    match field(policy, "rest") {
+        Some(rest) if rest.starts_with("\"headers") => Trimmed::Headers,
+        Some(rest) if rest.starts_with("\"sample") => Trimmed::Some(cutoff()),
+        _ if tail => Trimmed::Some(cutoff()),
+        _ => Trimmed::Cut,
+    }
+}
+
+/// The value of a name in a flat JSON object that flowkeep wrote itself.
+fn field<'j>(json: &'j str, name: &str) -> Option<&'j str> {
+    let (_, rest) = json.split_once(&format!("\"{name}\":"))?;
+    Some(rest[..rest.find([',', '}'])?].trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_told_by_their_json() {
+        let text = |rest: &str, tail: u64| {
+            format!("{{\"cutoff\": 1000, \"count\": \"frame\", \"rest\": \"{rest}\", \"tail\": {tail}}}")
+        };
+        assert_eq!(how(&text("cut", 0)), Trimmed::Cut);
+        assert_eq!(how(&text("headers", 0)), Trimmed::Headers);
+        assert_eq!(how(&text("sample:10", 0)), Trimmed::Some(1000));
+        assert_eq!(how(&text("cut", 500)), Trimmed::Some(1000));
+        assert_eq!(how("{}"), Trimmed::Cut);
+    }
+}

@@ -1,0 +1,62 @@
+"""The use case behind ``Dataset.stream``: both streams of one flow."""
+
+from __future__ import annotations
+
+from .. import _native
+from ..errors import UsageError
+from ..flow import ReadOptions
+from ..paths import Found
+from ..select.query import FlowQuery
+from ..stream import Stream, spool_file
+from .flows import list_flows
+from .meter import Meter, Progress
+from .reading import check_filter
+from .streams import OVERLAPS, feed, refuse_pipes
+
+
+def one_stream(
+    found: Found,
+    query: FlowQuery,
+    options: ReadOptions | None = None,
+    *,
+    overlap: str = "first",
+    as_seen: bool = False,
+    scans: list[_native.FileScan] | None = None,
+    progress: Progress | None = None,
+) -> Stream:
+    """The streams of the one flow that a query wants; datagrams if it is UDP.
+
+    ``as_seen``: segments as they were captured. ``scans`` takes what was found in each capture. Raises
+    UsageError if the query wants no flow or several, or one that is neither TCP nor UDP.
+    """
+    options = options or ReadOptions()
+    if overlap not in OVERLAPS:
+        raise UsageError(f"there is no overlap policy {overlap!r}; there are {', '.join(OVERLAPS)}")
+    refuse_pipes(found.captures)
+    meter = Meter(2 * found.bytes, progress)
+    flows = list_flows(found, options, progress=meter.file(found.bytes))
+    ids = query.ids(flows)
+    if len(ids) != 1:
+        few = ", ".join(map(str, ids[:5])) + (" …" if len(ids) > 5 else "")
+        what = f"{len(ids)} flows are meant ({few})" if ids else "no flow is meant"
+        raise UsageError(f"{what}: name one with --flow ID; flowkeep flows lists them")
+    row = flows.take(ids).to_dicts()[0]
+    if row["proto"] not in ("tcp", "udp"):
+        raise UsageError(f"flow {ids[0]} is {row['proto']}: streams are of TCP and UDP")
+    spool = spool_file()
+    try:
+        rebuilder = _native.Rebuilder(
+            flows.native, ids, spool.name, spool=True, as_seen=as_seen, overlap=overlap, udp=True,
+            **options.native(),
+        )  # fmt: skip
+        found_in = feed(rebuilder, found.captures, meter)
+        check_filter(found_in)
+        if scans is not None:
+            scans += found_in
+        rebuilder.finish()
+        done = rebuilder.next_flow()
+        client = 0 if done is None else done["client_end"]
+        return Stream(row, spool, client, [c.path for c in found.captures])
+    except BaseException:
+        spool.close()
+        raise

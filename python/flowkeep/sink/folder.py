@@ -1,0 +1,84 @@
+"""A folder becomes visible only when whole: it is made hidden beside its place, and renamed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from ..errors import BusyError, OutputError, UsageError
+from ..text import safe
+from .atomic import part_path, sync_folder
+
+
+class PartFolder:
+    """A folder in the making. ``commit`` makes it visible in one step; leaving without removes it.
+
+    The hidden folder is locked: two runs cannot make the same folder at once (BusyError). What a killed run
+    left behind is removed first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin to make ``path``, which is not there yet, or empty.
+
+        Raises UsageError, OutputError, BusyError.
+        """
+        self.path = path
+        self.part = part_path(Path(os.path.abspath(path)))
+        self._done = False
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise UsageError(f"{safe(path)} is already there: name a new or an empty folder")
+            self.part.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                self.part.mkdir()
+            self._fd = os.open(self.part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise BusyError(f"{safe(path)}: another flowkeep is making this folder; wait for it") from None
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._empty()
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"{safe(self.path)}: cannot be written: {error.strerror}")
+
+    def _empty(self) -> None:
+        for entry in os.scandir(self.part):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
+    def commit(self) -> None:
+        """Make the folder visible. Raises OutputError."""
+        try:
+            sync_folder(self.part)
+            os.rename(self.part, self.path)
+            self._done = True
+            sync_folder(self.part.parent)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise OutputError(f"{safe(self.path)}: something else was written there meanwhile") from error
+            raise self._failed(error) from error
+
+    def __enter__(self) -> PartFolder:
+        """The folder itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what was not made visible."""
+        if not self._done:
+            shutil.rmtree(self.part, ignore_errors=True)
+        os.close(self._fd)
