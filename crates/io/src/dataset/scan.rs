@@ -68,13 +68,17 @@ impl Scan {
         Ok(report)
     }
 
-    /// What each cutoff would leave of all that was read.
-    pub fn what_if(&self) -> Vec<LeftByCutoff> {
+    /// What each cutoff would leave of all that was read. Fragments that still wait for their first one
+    /// wait no longer: the traffic ends here.
+    pub fn what_if(&mut self) -> Vec<LeftByCutoff> {
+        self.state.finish();
         self.state.what_if.left()
     }
 
-    /// Flows by size: (upper bound in bytes, flows, bytes); the bounds are powers of ten.
-    pub fn histogram(&self) -> Vec<(u64, u64, u64)> {
+    /// Flows by size: (upper bound in bytes, flows, bytes); the bounds are powers of ten. The traffic
+    /// ends here, as in [`Scan::what_if`].
+    pub fn histogram(&mut self) -> Vec<(u64, u64, u64)> {
+        self.state.finish();
         let mut bins: Vec<(u64, u64, u64)> = (2..12).map(|e| (10_u64.pow(e), 0, 0)).collect();
         bins.push((u64::MAX, 0, 0));
         for flow in self.state.tracker.table().iter() {
