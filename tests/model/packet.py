@@ -208,10 +208,10 @@ class _Reader:
             raise Malformed
 
     def stop(self, stop: int, end: int) -> int:
-        """Where a datagram ends; one that says more than the tunnel around it holds is none."""
+        """Where a datagram ends, never behind the frame; one that says more than its tunnel holds is none."""
         if stop > end and self.facts.tunnels:
             raise Malformed
-        return stop
+        return min(stop, end)
 
     def ip4(self, at: int, end: int) -> None:
         self.deeper()

@@ -10,6 +10,7 @@ use flowkeep_core::flow::{Details, Rules, Table};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
 
 use super::report::{FileReport, LedgerUse};
+use super::trim::end_listing;
 use super::{Error, Settings};
 use crate::digest::file_digest;
 use crate::source::Source;
@@ -50,13 +51,27 @@ impl Scan {
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
+        // Of a file that could not be read to its end.
+        self.state.tracker.end_listing();
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
+        let start = (self.state.tracker.packets(), self.state.tracker.bytes());
+        let listed = rows.as_ref().filter(|_| self.flows && !self.state.what_if.is_empty());
+        if let Some(old) = listed {
+            let listing = core_ledger::adopt(&mut self.state.tracker, &old.rows, old.left());
+            self.state.tracker.list(listing);
+            self.state.what_if.list(&old.about.chosen[usize::from(old.trimmed)].unwrap_or_default());
+        }
+        let listed = listed.is_some();
         let mut look = Look;
-        let decide: &mut dyn Decide = if rows.is_some() || !self.flows { &mut look } else { &mut self.state };
+        let blind = !self.flows || (rows.is_some() && !listed);
+        let decide: &mut dyn Decide = if blind { &mut look } else { &mut self.state };
         let passes = Passes { decide, emit: None };
         let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         let tracker = &mut self.state.tracker;
-        if let Some(old) = rows {
+        if listed {
+            let whole = rows.map_or((0, 0), |old| (old.about.packets, old.about.bytes));
+            end_listing(tracker, start, whole);
+        } else if let Some(old) = rows {
             core_ledger::adopt(tracker, &old.rows, Row::left);
             tracker.skip(old.about.packets, old.about.bytes);
         }
