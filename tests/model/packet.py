@@ -208,10 +208,10 @@ class _Reader:
             raise Malformed
 
     def stop(self, stop: int, end: int) -> int:
-        """Where a datagram ends, never behind the frame; one that says more than its tunnel holds is none."""
+        """Where a datagram ends; one that says more than the tunnel around it holds is none."""
         if stop > end and self.facts.tunnels:
             raise Malformed
-        return min(stop, end)
+        return stop
 
     def ip4(self, at: int, end: int) -> None:
         self.deeper()
@@ -220,6 +220,8 @@ class _Reader:
         if first >> 4 != 4 or size < 20 or at + size > len(self.data) or 0 < total < size:
             raise Malformed
         stop = self.stop(at + total if total else end, end)  # 0: segmentation offload
+        if self.word(at + 9, "B") == 6:
+            stop = min(stop, end)  # TCP has no length of its own: the frame bounds its payload
         ends = (self.data[at + 12 : at + 16], 0), (self.data[at + 16 : at + 20], 0)
         offset, more = (fragment & 0x1FFF) * 8, bool(fragment & 0x2000)
         ident = self.word(at + 4) if offset or more else None
@@ -245,6 +247,8 @@ class _Reader:
             else:
                 at += (units + 2) * 4 if proto == 51 else (units + 1) * 8
             proto = following
+        if proto == 6:
+            stop = min(stop, end)
         self.internet(*ends, proto, ident, offset, at, stop)
 
     def internet(

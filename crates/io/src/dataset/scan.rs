@@ -22,13 +22,15 @@ pub struct Scan {
     settings: Settings,
     state: pipe::Scan,
     flows: bool,
+    /// Of the trimmed file that was read last: packets and bytes before it, and those of the whole file.
+    listed: Option<[(u64, u64); 2]>,
 }
 
 impl Scan {
     /// Nothing read yet. Without `flows` only files are described. `cutoffs` are those of [`Scan::what_if`].
     pub fn new(settings: Settings, flows: bool, cutoffs: Vec<u64>) -> Self {
         let state = pipe::Scan::new(settings.rules, settings.seed, cutoffs);
-        Self { settings, state, flows }
+        Self { settings, state, flows, listed: None }
     }
 
     /// Keeps details of the flows, too.
@@ -51,8 +53,7 @@ impl Scan {
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
-        // Of a file that could not be read to its end.
-        self.state.tracker.end_listing();
+        self.end_file();
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
         let start = (self.state.tracker.packets(), self.state.tracker.bytes());
         let listed = rows.as_ref().filter(|_| self.flows && !self.state.what_if.is_empty());
@@ -61,6 +62,7 @@ impl Scan {
             self.state.tracker.list(listing);
             self.state.what_if.list(&old.about.chosen[usize::from(old.trimmed)].unwrap_or_default());
         }
+        self.listed = listed.map(|old| [start, (old.about.packets, old.about.bytes)]);
         let listed = listed.is_some();
         let mut look = Look;
         let blind = !self.flows || (rows.is_some() && !listed);
@@ -68,10 +70,7 @@ impl Scan {
         let passes = Passes { decide, emit: None };
         let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         let tracker = &mut self.state.tracker;
-        if listed {
-            let whole = rows.map_or((0, 0), |old| (old.about.packets, old.about.bytes));
-            end_listing(tracker, start, whole);
-        } else if let Some(old) = rows {
+        if let Some(old) = rows.filter(|_| !listed) {
             core_ledger::adopt(tracker, &old.rows, Row::left);
             tracker.skip(old.about.packets, old.about.bytes);
         }
@@ -86,14 +85,14 @@ impl Scan {
     /// What each cutoff would leave of all that was read. Fragments that still wait for their first one
     /// wait no longer: the traffic ends here.
     pub fn what_if(&mut self) -> Vec<LeftByCutoff> {
-        self.state.finish();
+        self.finish();
         self.state.what_if.left()
     }
 
     /// Flows by size: (upper bound in bytes, flows, bytes); the bounds are powers of ten. The traffic
     /// ends here, as in [`Scan::what_if`].
     pub fn histogram(&mut self) -> Vec<(u64, u64, u64)> {
-        self.state.finish();
+        self.finish();
         let mut bins: Vec<(u64, u64, u64)> = (2..12).map(|e| (10_u64.pow(e), 0, 0)).collect();
         bins.push((u64::MAX, 0, 0));
         for flow in self.state.tracker.table().iter() {
@@ -111,11 +110,25 @@ impl Scan {
 
     /// The flows of all that was read. The scan is over then: it begins anew.
     pub fn take_flows(&mut self, community_seed: u16) -> Flows {
-        self.state.finish();
+        self.finish();
         let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
         fresh.details = self.state.details.as_ref().map(|_| Details::default());
         let state = std::mem::replace(&mut self.state, fresh);
         Flows::new(state.tracker.into_table(), state.details, community_seed)
+    }
+
+    /// The traffic is over. Fragments that wait are still those of the last file.
+    fn finish(&mut self) {
+        self.state.finish();
+        self.end_file();
+    }
+
+    /// The file that was read last is over.
+    fn end_file(&mut self) {
+        match self.listed.take() {
+            Some([start, whole]) => _ = end_listing(&mut self.state.tracker, start, whole),
+            None => _ = self.state.tracker.end_listing(),
+        }
     }
 
     fn rules(&self) -> &Rules {
