@@ -30,7 +30,6 @@ PROTOCOLS = {
 # fmt: on
 DIFFERENT = {
     "kerberos_fuzz.pcapng": "a TCP data offset below 5: flowkeep takes 20 bytes, tshark the field",
-    "capwap.pcap": "802.11 with its frame control swapped, as some controllers send it in CAPWAP",
     "NullLoopback.pcap": "the family is an EtherType in odd byte order, which tshark guesses",
     "null_loopback.pcap": "as NullLoopback.pcap",
     "ipv4-options.pcap": "source routes: flowkeep takes the header's address, tshark the last hop",
