@@ -78,11 +78,11 @@ def test_client_of_tcp_is_who_sent_the_syn_whatever_the_ports() -> None:
     assert client_of("", "", backwards[2:]) == (40000, True)  # from the ports
 
 
-def test_ping_has_no_ports_and_no_guess() -> None:
+def test_ping_has_no_ports_and_who_began_is_the_guess() -> None:
     there = wire.ether(wire.ip4("10.0.0.2", "10.0.0.1", wire.ping()))
     back = wire.ether(wire.ip4("10.0.0.1", "10.0.0.2", wire.ping(reply=True)))
     (row,) = flows([Packet(START_NS, there), Packet(START_NS + 1, back)])
-    assert (row["client_ip"], row["client_port"], row["client_guessed"]) == ("10.0.0.2", 0, False)
+    assert (row["client_ip"], row["client_port"], row["client_guessed"]) == ("10.0.0.2", 0, True)
     assert (row["client_payload_bytes"], row["state"]) == (56, "two-way")
 
 

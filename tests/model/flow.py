@@ -110,7 +110,7 @@ class Flow:
             return self.other(self.syn_ack_from), False
         starter = self.head.src
         if self.head.proto not in WITH_PORTS:
-            return starter, False
+            return starter, True
         for serves in (lambda port: port < 1024, lambda port: port in SERVICE_PORTS):
             servers = [end for end in self.sides if serves(end[1])]
             if len(self.sides) == 2 and len(servers) == 1:

@@ -178,8 +178,27 @@ class _Reader:
         flags = self.word(at + field_at, "B") if first & 2 else 0
         self.wlan(at + size, end - (4 if flags & 0x10 else 0), padded=bool(flags & 0x20))
 
-    def wlan(self, at: int, end: int, padded: bool = False) -> None:
+    def wlan_either(self, at: int, end: int) -> None:
+        """The bytes of frame control may have changed places, as some controllers send them in CAPWAP."""
+        before = self.facts, self.layers
+        failed = None
+        for swapped in (False, True):
+            self.facts, self.layers = before
+            try:
+                self.wlan(at, end, swapped=swapped)
+            except Malformed as error:
+                failed = failed or error
+                continue
+            if self.facts.reason == "none":
+                return
+        self.facts, self.layers = before
+        if failed:
+            raise failed
+
+    def wlan(self, at: int, end: int, padded: bool = False, swapped: bool = False) -> None:
         control, flags = self.word(at, "B"), self.word(at + 1, "B")
+        if swapped:
+            control, flags = flags, control
         if control & 0x0C != 0x08 or control & 0x40:  # not data, or data without data
             self.facts = replace(self.facts, reason="wlan-without-data")
         elif flags & 0x40:
@@ -220,6 +239,8 @@ class _Reader:
         if first >> 4 != 4 or size < 20 or at + size > len(self.data) or 0 < total < size:
             raise Malformed
         stop = self.stop(at + total if total else end, end)  # 0: segmentation offload
+        if self.word(at + 9, "B") == 6:
+            stop = min(stop, end)  # TCP has no length of its own: the frame bounds its payload
         ends = (self.data[at + 12 : at + 16], 0), (self.data[at + 16 : at + 20], 0)
         offset, more = (fragment & 0x1FFF) * 8, bool(fragment & 0x2000)
         ident = self.word(at + 4) if offset or more else None
@@ -245,6 +266,8 @@ class _Reader:
             else:
                 at += (units + 2) * 4 if proto == 51 else (units + 1) * 8
             proto = following
+        if proto == 6:
+            stop = min(stop, end)
         self.internet(*ends, proto, ident, offset, at, stop)
 
     def internet(
@@ -395,7 +418,7 @@ class _Reader:
             self.through("capwap")
             bits = self.word(at, "I")
             inner = at + (bits >> 19 & 31) * 4
-            (self.wlan if bits & 0x100 else self.ethernet)(inner, stop)
+            (self.wlan_either if bits & 0x100 else self.ethernet)(inner, stop)
         else:
             return False
         return True

@@ -280,7 +280,7 @@ def test_a_damaged_index_is_noticed_at_every_byte(tmp_path: Path) -> None:
 
     def opened() -> str:
         """Read all there is in the index."""
-        index = fk._native.Index(str(index_of(path)), str(path), **options.native())
+        index = fk._native.Index(str(index_of(path)), str(path), **options.sessions())
         rows = index.flows().to_pylist()
         index.rehearse(str(path), None, list(range(len(index))))
         assert rows == right

@@ -143,6 +143,8 @@ def _packet(columns: dict[str, list[str]]) -> _Packet | None:
     found: _Packet | None = None
     depth, tunnel = -1, False
     for at, token in enumerate(tokens):
+        if token == "ip" and not columns["ip.src"]:
+            continue  # a link type of IPv4 that holds IPv6
         taken[token] += 1
         if token in TUNNELS:
             tunnel = True

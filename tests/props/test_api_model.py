@@ -187,6 +187,19 @@ def test_every_tunnel(name: str, outer: bool, tmp_path: Path) -> None:
     assert rows([path], fk.ReadOptions(outer=outer)) == model.flows(seen(packets), outer=outer)
 
 
+def test_capwap_with_a_frame_control_in_the_other_order(tmp_path: Path) -> None:
+    def wrap(packet: bytes) -> bytes:
+        frame = bytes(wire.link.wlan(packet))
+        body = wire.udp(40000, wire.tunnel.CAPWAP_PORT, wire.capwap(frame[1::-1] + frame[2:], native=True))
+        return wire.ip4("192.0.2.1", "192.0.2.2", body)
+
+    packets = wire.tcp_session(script=[("c", b"hello"), ("s", bytes(3000))], wrap=wrap)
+    (path,) = write(tmp_path, packets)
+    (row,) = rows([path], fk.ReadOptions())
+    assert [row] == model.flows(seen(packets))
+    assert (row["tunnel"], row["client_ip"], row["server_payload_bytes"]) == (("capwap",), "10.0.0.1", 3000)
+
+
 @pytest.mark.parametrize("name", sorted(samples.TUNNELS))
 def test_every_tunnel_with_bytes_changed(name: str, tmp_path: Path) -> None:
     """Each byte of the headers in turn becomes five other values."""

@@ -56,7 +56,7 @@ impl Scanner {
         reports::file(py, &path, &report)
     }
 
-    fn what_if<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    fn what_if<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for left in self.0.what_if() {
             let dict = PyDict::new(py);
@@ -69,7 +69,7 @@ impl Scanner {
         Ok(list)
     }
 
-    fn histogram(&self) -> Vec<(u64, u64, u64)> {
+    fn histogram(&mut self) -> Vec<(u64, u64, u64)> {
         self.0.histogram()
     }
 

@@ -137,6 +137,10 @@ def write_zeek(flows: Flows, out: IO[bytes]) -> None:
         out.write(_zeek_row(row).encode())
 
 
+_EVE_PROTO = {"icmp6": "IPv6-ICMP", "udplite": "UDPLite", "ipv6": "IPv6"}
+"""Names that Suricata spells as IANA does and not in capitals."""
+
+
 def _eve_row(row: dict[str, Any]) -> dict[str, Any]:
     state = {"attempt": "new", "one-way": "new", "closed": "closed", "reset": "closed", "rejected": "closed"}
     eve: dict[str, Any] = {
@@ -147,7 +151,7 @@ def _eve_row(row: dict[str, Any]) -> dict[str, Any]:
         "src_port": row["client_port"],
         "dest_ip": row["server_ip"],
         "dest_port": row["server_port"],
-        "proto": row["proto"].upper(),
+        "proto": _EVE_PROTO.get(row["proto"], row["proto"].upper()),
         "flow": {
             "pkts_toserver": row["client_packets"],
             "pkts_toclient": row["server_packets"],

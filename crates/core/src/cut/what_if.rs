@@ -1,6 +1,8 @@
 //! What several cutoffs would leave, counted in one pass without cutting anything.
 
-use crate::flow::{Flow, Observer, Packet};
+use super::ledger::Chosen;
+use super::policy::Policy;
+use crate::flow::{Flow, Listed, Observer, Packet};
 use crate::packet::tcp_flag;
 
 /// What one cutoff leaves.
@@ -24,6 +26,8 @@ pub struct WhatIf {
     past: Vec<(u64, u64)>,
     /// Per flow: past how many cutoffs it has lost a packet.
     lost: Vec<u8>,
+    /// How many cutoffs have certainly been reached before a packet behind a gap of the trimmed file that is read.
+    behind: usize,
 }
 
 impl WhatIf {
@@ -33,7 +37,7 @@ impl WhatIf {
         cutoffs.dedup();
         cutoffs.truncate(255);
         let past = vec![(0, 0); cutoffs.len() + 1];
-        Self { cutoffs, past, lost: Vec::new() }
+        Self { cutoffs, past, lost: Vec::new(), behind: 0 }
     }
 
     /// Whether there is nothing to count.
@@ -56,6 +60,28 @@ impl WhatIf {
         left
     }
 
+    /// A trimmed file begins whose packets were chosen so.
+    pub fn list(&mut self, chosen: &Chosen) {
+        let behind = |c: &&u64| chosen.behind(&Policy { cutoff: **c, ..Policy::default() });
+        self.behind = self.cutoffs.iter().take_while(behind).count();
+    }
+
+    /// Counts a packet of flow `n` with this running total, which is past so many cutoffs at least.
+    #[inline]
+    fn count(&mut self, n: u32, total: u64, least: usize, p: &Packet<'_>) {
+        let control = p.facts.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0;
+        let reached = || self.cutoffs.iter().take_while(|&&c| total > c).count().max(least);
+        let past = if control { 0 } else { reached() };
+        self.add(past, p);
+        if past > 0 {
+            let n = n as usize;
+            if n >= self.lost.len() {
+                self.lost.resize(n + 1, 0);
+            }
+            self.lost[n] = self.lost[n].max(past as u8);
+        }
+    }
+
     fn add(&mut self, past: usize, p: &Packet<'_>) {
         let part = &mut self.past[past];
         part.0 += 1;
@@ -66,17 +92,12 @@ impl WhatIf {
 impl Observer for WhatIf {
     #[inline]
     fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, _: bool) {
-        let total = flow.bytes();
-        let control = p.facts.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0;
-        let past = if control { 0 } else { self.cutoffs.iter().take_while(|&&c| total > c).count() };
-        self.add(past, p);
-        if past > 0 {
-            let n = n as usize;
-            if n >= self.lost.len() {
-                self.lost.resize(n + 1, 0);
-            }
-            self.lost[n] = self.lost[n].max(past as u8);
-        }
+        self.count(n, flow.bytes(), 0, p);
+    }
+
+    fn listed(&mut self, _: usize, at: &Listed, p: &Packet<'_>, _: bool) {
+        let exact = at.seen[0] <= at.head[0] && at.seen[1] <= at.head[1];
+        self.count(at.flow, at.running.bytes(), if exact { 0 } else { self.behind }, p);
     }
 
     fn waits(&mut self, _: &Packet<'_>) {}

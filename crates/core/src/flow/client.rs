@@ -18,20 +18,21 @@ const SERVICE_PORTS: [u16; 40] = [
 ///
 /// Who sent the SYN; else who received the SYN/ACK; else the better guess by port: the end whose
 /// port is the only one below 1024, or the only one in a short list of service ports, is the
-/// server; else who sent first. An end that talks to itself sends all as the client. Without ports there is nothing to guess: who sent first asked.
+/// server; else who sent first. An end that talks to itself sends all as the client. Only the handshake of
+/// TCP is certain: of a ping, too, the capture may have missed the request.
 pub fn client(flow: &Flow) -> (usize, bool) {
     if flow.flags & flag::SYN != 0 {
         return (usize::from(flow.flags & flag::SYN_HI != 0), false);
     }
     if flow.key.is_one_end() {
-        return (0, flow.flags & flag::SYN_ACK == 0 && with_ports(flow.key.proto));
+        return (0, flow.flags & flag::SYN_ACK == 0);
     }
     if flow.flags & flag::SYN_ACK != 0 {
         return (usize::from(flow.flags & flag::SYN_ACK_HI == 0), false);
     }
     let first = usize::from(flow.flags & flag::HEAD_HI != 0);
     if !with_ports(flow.key.proto) {
-        return (first, false);
+        return (first, true);
     }
     let (lo, hi) = (flow.key.lo_port, flow.key.hi_port);
     for serves in [is_well_known, is_service] {

@@ -109,7 +109,8 @@ pub(crate) struct Fragments {
     waiting: VecDeque<Option<Early>>,
     /// Number of the front of `waiting` among all that ever waited.
     front: u64,
-    by_key: HashMap<FragKey, Vec<u64>>,
+    /// Numbers of those that wait for one datagram, oldest first: who goes is at the front.
+    by_key: HashMap<FragKey, VecDeque<u64>>,
     /// In a piece with an open left side: the first of the first fragments near its start.
     pub heads: HashMap<FragKey, First>,
     /// In such a piece: later fragments whose first one may stand in the piece before.
@@ -159,7 +160,7 @@ impl Fragments {
             None
         };
         if early.after.is_none() {
-            self.by_key.entry(early.key).or_default().push(self.front + self.waiting.len() as u64);
+            self.by_key.entry(early.key).or_default().push_back(self.front + self.waiting.len() as u64);
         }
         self.waiting.push_back(Some(early));
         bumped
@@ -221,7 +222,9 @@ impl Fragments {
         if let Some(early) = &early {
             let number = self.front - 1;
             if let Some(numbers) = self.by_key.get_mut(&early.key) {
-                numbers.retain(|&n| n != number);
+                if numbers.front() == Some(&number) {
+                    numbers.pop_front();
+                }
                 if numbers.is_empty() {
                     self.by_key.remove(&early.key);
                 }

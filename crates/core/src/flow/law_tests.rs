@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{Left, Packet, Rules, Silent, Tracker};
-use crate::cut::{Cutter, Fate, Policy, Rest};
+use crate::cut::{Count, Cutter, Fate, Policy, Rest};
 use crate::packet::{tcp_flag, Class, Facts, FragKey, Key, Seed, NO_WSCALE};
 
 /// A packet that owns what it is made of.
@@ -21,11 +21,12 @@ impl std::fmt::Debug for Made {
         let a = &self.facts;
         write!(
             f,
-            "{}s {:?} proto {} n {} dir {}",
+            "{}s {:?} proto {} n {} vlan {} dir {}",
             self.ts / SECOND,
             a.class,
             a.key.proto,
             a.key.hi[3],
+            a.key.vlan[0],
             a.dir
         )?;
         write!(
@@ -39,8 +40,10 @@ impl std::fmt::Debug for Made {
 
 const SECOND: i64 = 1_000_000_000;
 
-fn key(proto: u8, n: u8) -> Key {
-    let mut key = Key { proto, version: 4, lo_port: 1000, hi_port: 2000, ..Key::default() };
+/// The key of conversation `n` in VLAN `vlan`, as when VLANs are part of the key; 0: in none.
+fn key(proto: u8, n: u8, vlan: u16) -> Key {
+    let vlan = [vlan, 0];
+    let mut key = Key { proto, version: 4, lo_port: 1000, hi_port: 2000, vlan, ..Key::default() };
     key.lo[3] = 1;
     key.hi[3] = 2 + n;
     key
@@ -60,7 +63,7 @@ fn made() -> impl Strategy<Value = Made> {
         };
         let far = [0, 1, 100, 70_000, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 3];
         Facts {
-            key: key(6, n),
+            key: key(6, n, 0),
             class: Class::Flow,
             dir,
             payload: payload * 50,
@@ -73,17 +76,17 @@ fn made() -> impl Strategy<Value = Made> {
             ..Facts::default()
         }
     });
-    let udp = (0..2_u8, 0..2_u8, 0..2_u32).prop_map(|(n, dir, payload)| Facts {
-        key: key(17, n),
+    let udp = (0..2_u8, 0..2_u8, 0..2_u32, 0..2_u16).prop_map(|(n, dir, payload, vlan)| Facts {
+        key: key(17, n, vlan),
         class: Class::Flow,
         dir,
         payload: payload * 20,
         header_len: 42,
         ..Facts::default()
     });
-    let fragment = (0..2_u8, 0..2_u8, 0..3_u32, 0..3_u8).prop_map(|(n, dir, id, kind)| {
+    let fragment = (0..2_u8, 0..2_u8, 0..3_u32, 0..3_u8, 0..2_u16).prop_map(|(n, dir, id, kind, vlan)| {
         let first = kind == 0;
-        let mut key = key(17, n);
+        let mut key = key(17, n, vlan);
         if !first {
             (key.lo_port, key.hi_port) = (0, 0);
         }
@@ -112,7 +115,7 @@ fn made() -> impl Strategy<Value = Made> {
         let frag = fragment.then(|| {
             let (src, dst) =
                 if facts.dir == 0 { (facts.key.lo, facts.key.hi) } else { (facts.key.hi, facts.key.lo) };
-            FragKey { src, dst, proto: facts.key.proto, version: 4, vlan: [0; 2], id: facts.frag_id }
+            FragKey { src, dst, proto: facts.key.proto, version: 4, vlan: facts.key.vlan, id: facts.frag_id }
         });
         Made { facts, ts, caplen, frag }
     })
@@ -216,11 +219,17 @@ proptest! {
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..5),
         cutoff in 0..2_000_u64,
         sample in 0..4_u64,
-        per_direction: bool,
+        count in prop::sample::select(&[Count::Frame, Count::Wire, Count::Payload][..]),
+        flags: [bool; 4],
     ) {
         let rules = Rules::default();
-        let rest = if sample == 0 { Rest::Headers } else { Rest::Sample(sample) };
-        let policy = Policy { cutoff, per_direction, rest, ..Policy::default() };
+        let [per_direction, keep_control, whole, ledger] = flags;
+        let rest = match sample {
+            0 if whole => Rest::Cut,
+            0 => Rest::Headers,
+            k => Rest::Sample(k),
+        };
+        let policy = Policy { cutoff, count, per_direction, keep_control, rest, tail: 0 };
         let cut = |carry: &mut Tracker, piece: &[Made], cutter: &mut Cutter, fates: &mut Vec<Fate>| {
             run(carry, piece, cutter);
             fates.append(&mut cutter.fates);
@@ -230,13 +239,13 @@ proptest! {
         };
         let mut whole = Vec::new();
         let mut tracker = Tracker::new(rules, Left::Start, Seed(1, 2));
-        let mut cutter = Cutter::new(policy, false);
+        let mut cutter = Cutter::new(policy, ledger);
         cut(&mut tracker, &packets, &mut cutter, &mut whole);
 
         let mut parts = Vec::new();
         let mut carry = Tracker::new(rules, Left::Start, Seed(3, 4));
         for piece in pieces(&packets, &cuts) {
-            let mut cutter = Cutter::new(policy, false);
+            let mut cutter = Cutter::new(policy, ledger);
             cut(&mut carry.clone(), piece, &mut cutter, &mut parts);
             carry.merge(summary(piece, Left::Open, rules, Seed(5, 6)));
         }

@@ -162,7 +162,7 @@ fn client_is_who_sent_the_syn_else_who_received_the_answer_else_a_guess() {
     assert_eq!(ports(50_000, 50_001, 1), (1, true));
     assert_eq!(ports(80, 443, 0), (0, true));
     let icmp = [Facts { key: key(1, 0, 0), class: Class::Flow, dir: 1, ..Facts::default() }];
-    assert_eq!(of(&icmp), (1, false));
+    assert_eq!(of(&icmp), (1, true));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! IPv4, IPv6 and its extension headers.
 
 use super::reader::{Bad, Reader, Step};
+use super::transport::TCP;
 use super::{anomaly, Class, NoFlow};
 
 /// What an IP header says of what follows it.
@@ -49,6 +50,7 @@ impl Reader<'_> {
             fragment: place & 0x3fff != 0,
             id: u32::from(u16::from_be_bytes([head[4], head[5]])),
         };
+        let stop = carried(datagram.proto, stop, end);
         self.facts.ip_at = place_of(at);
         self.internet(&datagram, at + size, stop)
     }
@@ -91,6 +93,7 @@ impl Reader<'_> {
             }
             datagram.proto = next;
         }
+        let stop = carried(datagram.proto, stop, end);
         self.internet(&datagram, at, stop)
     }
 
@@ -140,6 +143,16 @@ impl Reader<'_> {
             self.maybe_tunnel(d.proto, (sport, dport), at, stop);
         }
         Ok(())
+    }
+}
+
+/// TCP has no length field of its own: what the frame does not hold is no payload, whatever IP says.
+#[inline(always)]
+fn carried(proto: u8, stop: usize, end: usize) -> usize {
+    if proto == TCP {
+        stop.min(end)
+    } else {
+        stop
     }
 }
 

@@ -71,9 +71,8 @@ impl Reader<'_> {
             // the first byte is the direction, which pppd writes in the place of the address 0xff
             166 => self.ppp(if self.byte(at + 1)? == 3 { at + 2 } else { at + 1 }, end),
             204 => self.ppp(at + 1, end),
-            12 | 14 | 101 => self.either_ip(at, end),
-            228 => self.ip4(at, end),
-            229 => self.ip6(at, end),
+            // 228 and 229 promise one version, but there are captures that hold the other one
+            12 | 14 | 101 | 228 | 229 => self.either_ip(at, end),
             51 => self.pppoe(at, end),
             104 => self.c_hdlc(at, end),
             205 => self.c_hdlc(at + 1, end),

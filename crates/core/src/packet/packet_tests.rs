@@ -58,6 +58,30 @@ fn a_snapped_segment_keeps_its_true_payload() {
 }
 
 #[test]
+fn a_length_beyond_the_frame_counts_nothing() {
+    let mut p = tcp4(40000, 443, b"hello");
+    p[16..18].copy_from_slice(&60_000_u16.to_be_bytes());
+    let f = read(1, &p, p.len() as u32, &Options::default());
+    assert_eq!((f.payload, f.header_len, f.anomalies), (5, 54, anomaly::IP_LENGTH));
+    // snapped: the frame was longer, as its original length says
+    let f = read(1, &p, 1054, &Options::default());
+    assert_eq!((f.payload, f.anomalies), (1000, anomaly::IP_LENGTH));
+}
+
+#[test]
+fn link_types_of_one_ip_version_read_the_other_one() {
+    let four = &tcp4(40000, 443, b"")[14..];
+    let mut six = vec![0x60, 0, 0, 0, 0, 0, 59, 64];
+    six.extend([1; 16]);
+    six.extend([2; 16]);
+    for link in [228, 229] {
+        let of = |p: &[u8]| read(link, p, p.len() as u32, &Options::default());
+        assert_eq!((of(four).key.version, of(&six).key.version), (4, 6));
+        assert_eq!(of(&[0x50; 40]).reason, NoFlow::Malformed);
+    }
+}
+
+#[test]
 fn an_endless_stack_of_headers_ends() {
     let mut p = vec![0; 12];
     for _ in 0..500 {

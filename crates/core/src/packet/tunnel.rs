@@ -183,7 +183,7 @@ impl Reader<'_> {
         self.through(Tunnel::Capwap)?;
         let inner = at + (bits >> 19 & 31) as usize * 4;
         if bits & 0x100 != 0 {
-            self.wlan(inner, stop, false)
+            self.wlan_either(inner, stop)
         } else {
             self.ethernet(inner, stop)
         }

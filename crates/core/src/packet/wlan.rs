@@ -6,8 +6,30 @@ use super::NoFlow;
 impl Reader<'_> {
     /// A frame (IEEE 802.11 §9.2). `padded`: the header is filled up to four bytes.
     pub fn wlan(&mut self, at: usize, end: usize, padded: bool) -> Step {
+        let control = self.array(at)?;
+        self.wlan_data(control, at, end, padded)
+    }
+
+    /// A frame whose two bytes of frame control may have changed places, as some controllers send them in CAPWAP:
+    /// then only an IP packet is a proof.
+    pub fn wlan_either(&mut self, at: usize, end: usize) -> Step {
+        let mark = self.mark();
+        let [first, second] = self.array(at)?;
+        let done = self.wlan_data([first, second], at, end, false);
+        if done.is_ok() && self.facts.reason == NoFlow::None {
+            return done;
+        }
+        self.back_to(&mark);
+        let swapped = self.wlan_data([second, first], at, end, false);
+        if swapped.is_ok() && self.facts.reason == NoFlow::None {
+            return swapped;
+        }
+        self.back_to(&mark);
+        done
+    }
+
+    fn wlan_data(&mut self, [control, flags]: [u8; 2], at: usize, end: usize, padded: bool) -> Step {
         self.deeper()?;
-        let (control, flags) = (self.byte(at)?, self.byte(at + 1)?);
         if control & 0x0c != 0x08 || control & 0x40 != 0 {
             self.facts.reason = NoFlow::Control80211;
             return Ok(());

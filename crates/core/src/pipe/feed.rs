@@ -75,6 +75,13 @@ impl Observer for All<'_> {
         }
     }
 
+    fn listed(&mut self, row: usize, at: &Listed, p: &Packet<'_>, late: bool) {
+        All(self.0.as_deref_mut(), self.1.as_deref_mut(), None).counted(at.flow, &at.running, p, late);
+        if let Some(what_if) = &mut self.2 {
+            what_if.listed(row, at, p, late);
+        }
+    }
+
     fn frame(&mut self, link: u16) {
         if let Some(details) = &mut self.0 {
             details.frame(link);

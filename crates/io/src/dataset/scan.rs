@@ -22,13 +22,15 @@ pub struct Scan {
     settings: Settings,
     state: pipe::Scan,
     flows: bool,
+    /// Of the trimmed file that was read last: packets and bytes before it, and those of the whole file.
+    listed: Option<[(u64, u64); 2]>,
 }
 
 impl Scan {
     /// Nothing read yet. Without `flows` only files are described. `cutoffs` are those of [`Scan::what_if`].
     pub fn new(settings: Settings, flows: bool, cutoffs: Vec<u64>) -> Self {
         let state = pipe::Scan::new(settings.rules, settings.seed, cutoffs);
-        Self { settings, state, flows }
+        Self { settings, state, flows, listed: None }
     }
 
     /// Keeps details of the flows, too.
@@ -58,22 +60,19 @@ impl Scan {
             Some(beside) => fitting(path, beside, control)?,
             None => (LedgerUse::None, None),
         };
+        self.end_file();
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let tracker = &mut self.state.tracker;
-        // Of a file that could not be read to its end.
-        tracker.end_listing();
-        let start = (tracker.packets(), tracker.bytes());
+        let start = (self.state.tracker.packets(), self.state.tracker.bytes());
         if let Some(old) = &old {
-            let listing = core_ledger::adopt(tracker, &old.rows, old.left());
-            tracker.list(listing);
+            let listing = core_ledger::adopt(&mut self.state.tracker, &old.rows, old.left());
+            self.state.tracker.list(listing);
+            self.state.what_if.list(&old.about.chosen[usize::from(old.trimmed)].unwrap_or_default());
         }
+        self.listed = old.map(|old| [start, (old.about.packets, old.about.bytes)]);
         let mut look = Look;
         let decide: &mut dyn Decide = if self.flows { &mut self.state } else { &mut look };
         let end = pipe::run(source.input(), &self.settings.plan(), Passes { decide, emit: None }, control)?;
-        let tracker = &mut self.state.tracker;
-        if let Some(old) = old {
-            end_listing(tracker, start, (old.about.packets, old.about.bytes));
-        }
+        let tracker = &self.state.tracker;
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
         report.untracked = tracker.table().untracked() - before.0;
@@ -82,13 +81,17 @@ impl Scan {
         Ok(report)
     }
 
-    /// What each cutoff would leave of all that was read.
-    pub fn what_if(&self) -> Vec<LeftByCutoff> {
+    /// What each cutoff would leave of all that was read. Fragments that still wait for their first one
+    /// wait no longer: the traffic ends here.
+    pub fn what_if(&mut self) -> Vec<LeftByCutoff> {
+        self.finish();
         self.state.what_if.left()
     }
 
-    /// Flows by size: (upper bound in bytes, flows, bytes); the bounds are powers of ten.
-    pub fn histogram(&self) -> Vec<(u64, u64, u64)> {
+    /// Flows by size: (upper bound in bytes, flows, bytes); the bounds are powers of ten. The traffic
+    /// ends here, as in [`Scan::what_if`].
+    pub fn histogram(&mut self) -> Vec<(u64, u64, u64)> {
+        self.finish();
         let mut bins: Vec<(u64, u64, u64)> = (2..12).map(|e| (10_u64.pow(e), 0, 0)).collect();
         bins.push((u64::MAX, 0, 0));
         for flow in self.state.tracker.table().iter() {
@@ -106,12 +109,26 @@ impl Scan {
 
     /// The flows of all that was read. The scan is over then: it begins anew.
     pub fn take_flows(&mut self, community_seed: u16) -> Flows {
-        self.state.finish();
+        self.finish();
         let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
         fresh.details = self.state.details.as_ref().map(|_| Details::default());
         fresh.identified = self.state.identified.as_ref().map(|_| Box::default());
         let state = std::mem::replace(&mut self.state, fresh);
         Flows::new(state.tracker.into_table(), state.details, state.identified, community_seed)
+    }
+
+    /// The traffic is over. Fragments that wait are still those of the last file.
+    fn finish(&mut self) {
+        self.state.finish();
+        self.end_file();
+    }
+
+    /// The file that was read last is over.
+    fn end_file(&mut self) {
+        match self.listed.take() {
+            Some([start, whole]) => _ = end_listing(&mut self.state.tracker, start, whole),
+            None => _ = self.state.tracker.end_listing(),
+        }
     }
 
     fn rules(&self) -> &Rules {
