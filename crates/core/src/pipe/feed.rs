@@ -3,7 +3,7 @@
 use super::chunk::Chunk;
 use super::run::Decide;
 use crate::cut::{Cutter, Policy, TrimPcap, WhatIf};
-use crate::flow::{Details, Flow, Left, Observer, Packet, Rules, Silent, Tracker};
+use crate::flow::{Details, Flow, Left, Listed, Observer, Packet, Rules, Silent, Tracker};
 use crate::identify::Identified;
 use crate::packet::Seed;
 
