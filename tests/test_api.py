@@ -116,7 +116,7 @@ def test_sizes_may_be_text_and_paths_a_list(tmp_path: Path) -> None:
         path.write_bytes(wire.pcap(wire.udp_dialogue()))
     ds = fk.open(paths)
     assert sorted(ds.paths) == paths == sorted(fk.open(*paths).paths)
-    assert [what["cutoff"] for what in ds.info(cutoffs=["100kB", 7]).what_if] == [100_000, 7]
+    assert [what["cutoff"] for what in ds.info(cutoffs=["100kB", 7]).what_if] == [7, 100_000]
     with pytest.raises(fk.UsageError, match="list of sizes"):
         ds.info(cutoffs="100kB")
     assert repr(ds.flows()) == "<flowkeep.Flows: 1 flows of 2 captures>"

@@ -63,8 +63,8 @@ _WHERE = {
 
 __all__ = [
     "BusyError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError",
-    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError", "NotACaptureError", "OutputError",
-    "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
+    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError", "NotACaptureError",
+    "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
     "__version__", "open",
 ]  # fmt: skip
 
