@@ -63,8 +63,8 @@ def extract(
 
     Without a condition every packet is taken. The captures are left as they are.
 
-    A flow_id counts the flows of one call: other captures, --filter, --idle, --key or --outer number them anew. To
-    name a flow across calls take its Community ID (column community_id).
+    A flow_id counts the flows of one call: other captures, --filter, --idle, --key or --outer number them
+    anew. To name a flow across calls take its Community ID (column community_id).
 
     \b
     flowkeep extract day/ --flow 17 --flow 1:LQU9qZlK+B5F3KDmev6m5PMibrg= -o two.pcap
