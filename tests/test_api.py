@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import flowkeep as fk
 import pytest
 from flowkeep import errors
+
+from tests import wire
 
 NAMES = [name for name in fk.__all__ if not name.startswith("_")]
 
@@ -97,3 +100,23 @@ def test_dataclass_fields_have_types() -> None:
         "filter_names",
         "index",
     }
+
+
+def test_every_error_is_exported() -> None:
+    kinds = {n for n, c in vars(errors).items() if inspect.isclass(c) and issubclass(c, errors.FlowkeepError)}
+    assert kinds <= set(NAMES)
+
+
+def test_sizes_may_be_text_and_paths_a_list(tmp_path: Path) -> None:
+    assert fk.CutPolicy("100kB", tail="1kB") == fk.CutPolicy(100_000, tail=1000)  # type: ignore[arg-type]
+    with pytest.raises(fk.UsageError, match="not a size"):
+        fk.CutPolicy("100 parsecs")  # type: ignore[arg-type]
+    paths = [tmp_path / "a.pcap", tmp_path / "b.pcap"]
+    for path in paths:
+        path.write_bytes(wire.pcap(wire.udp_dialogue()))
+    ds = fk.open(paths)
+    assert sorted(ds.paths) == paths == sorted(fk.open(*paths).paths)
+    assert [what["cutoff"] for what in ds.info(cutoffs=["100kB", 7]).what_if] == [7, 100_000]
+    with pytest.raises(fk.UsageError, match="list of sizes"):
+        ds.info(cutoffs="100kB")
+    assert repr(ds.flows()) == "<flowkeep.Flows: 1 flows of 2 captures>"

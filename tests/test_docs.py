@@ -125,6 +125,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+def test_readme_leads_to_every_guide() -> None:
+    text = (ROOT / "README.md").read_text()
+    _, _, listed = text.partition("## Read on")
+    guides = [f"docs/guide/{page.name}" for page in sorted((ROOT / "docs/guide").glob("*.md"))]
+    assert [guide for guide in guides if f"({guide})" not in listed] == []
+
+
 def _generate() -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
     assert spec is not None and spec.loader is not None

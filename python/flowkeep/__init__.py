@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from .cut import CutPolicy as CutPolicy
     from .dataset import Dataset as Dataset
     from .dataset import open as open
+    from .errors import BusyError as BusyError
+    from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
+    from .errors import LedgerError as LedgerError
+    from .errors import NotACaptureError as NotACaptureError
+    from .errors import OutputError as OutputError
     from .errors import UsageError as UsageError
     from .flow import Flows as Flows
     from .flow import ReadOptions as ReadOptions
@@ -34,7 +39,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
+    "BusyError": "errors",
     "CutPolicy": "cut",
+    "DamagedError": "errors",
     "Dataset": "dataset",
     "ExtractReport": "ops.extract",
     "FlowQuery": "select.query",
@@ -43,6 +50,9 @@ _WHERE = {
     "Flows": "flow",
     "IndexReport": "ops.index",
     "InfoReport": "ops.info",
+    "LedgerError": "errors",
+    "NotACaptureError": "errors",
+    "OutputError": "errors",
     "ReadOptions": "flow",
     "Stream": "stream",
     "StreamsReport": "ops.streams",
@@ -52,8 +62,9 @@ _WHERE = {
 }
 
 __all__ = [
-    "CutPolicy", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError",
-    "IndexReport", "InfoReport", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
+    "BusyError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError",
+    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError", "NotACaptureError",
+    "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
     "__version__", "open",
 ]  # fmt: skip
 

@@ -21,7 +21,7 @@ class CutPolicy:
     """
 
     cutoff: int
-    """Bytes of a flow, both directions together."""
+    """Bytes of a flow, both directions together; text such as ``"100kB"`` is read as bytes."""
     count: Count = "frame"
     """What is counted: captured frame bytes, original (wire) bytes, or transport payload."""
     per_direction: bool = False
@@ -38,6 +38,9 @@ class CutPolicy:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be meant."""
+        for name in ("cutoff", "tail"):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, parse_size(getattr(self, name)))
         if self.cutoff < 0 or self.tail < 0:
             raise UsageError("a cutoff and a tail are at least 0 bytes")
         _sample(self.rest)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from .cut import CutPolicy
+from .errors import UsageError
 from .flow import Flows, ReadOptions
 from .ops import extract as _extract
 from .ops import flows as _flows
@@ -24,6 +25,7 @@ from .paths import Found, find
 from .rows import Frame
 from .select.query import FlowQuery
 from .stream import Stream
+from .units import parse_size
 
 PathLike = str | os.PathLike[str]
 
@@ -50,13 +52,16 @@ class Dataset:
         return f"<flowkeep.Dataset of {len(self._found.captures)} captures, {self._found.bytes} bytes>"
 
     def info(
-        self, *, cutoffs: Sequence[int] = _info.CUTOFFS, progress: Progress | None = None
+        self, *, cutoffs: Sequence[int | str] = _info.CUTOFFS, progress: Progress | None = None
     ) -> _info.InfoReport:
-        """What the captures hold, and what each cutoff (bytes) would leave.
+        """What the captures hold, and what each cutoff (bytes, or text such as ``"100kB"``) would leave.
 
-        Raises OSError, NotACaptureError.
+        Raises OSError, NotACaptureError, UsageError.
         """
-        return _info.describe(self._found, self.options, cutoffs=cutoffs, progress=progress)
+        if isinstance(cutoffs, str):
+            raise UsageError(f"cutoffs is a list of sizes: write cutoffs=[{cutoffs!r}]")
+        sizes = [parse_size(each) for each in cutoffs]
+        return _info.describe(self._found, self.options, cutoffs=sizes, progress=progress)
 
     def flows(
         self,
@@ -191,8 +196,10 @@ class Dataset:
         return _trim.trim(self._found, CutPolicy.of(cutoff), plan, self.options, progress=progress)
 
 
-def open(*paths: PathLike, options: ReadOptions | None = None, filter: str | None = None) -> Dataset:
-    """Open captures (files, folders with all below them, globs, ``-``) as one data set.
+def open(
+    *paths: PathLike | Iterable[PathLike], options: ReadOptions | None = None, filter: str | None = None
+) -> Dataset:
+    """Open captures (files, folders with all below them, globs, ``-``, or lists of them) as one data set.
 
     ``filter``: look only at packets that match this expression (``"tcp port 80"``, as tcpdump takes it); it
     takes the place of the one in ``options``. Raises FileNotFoundError, NotACaptureError, UsageError.
@@ -200,4 +207,12 @@ def open(*paths: PathLike, options: ReadOptions | None = None, filter: str | Non
     options = options or ReadOptions()
     if filter is not None:
         options = replace(options, filter=filter)
-    return Dataset(find(paths), options)
+    named: list[PathLike] = []
+    for path in paths:
+        if isinstance(path, bytes):
+            raise UsageError("a path is text or a Path: os.fsdecode makes text of bytes")
+        if isinstance(path, str | os.PathLike):
+            named.append(path)
+        else:
+            named.extend(path)
+    return Dataset(find(named), options)

@@ -98,6 +98,10 @@ class Flows:
         """Flows."""
         return len(self._table)
 
+    def __repr__(self) -> str:
+        """Flows and captures."""
+        return f"<flowkeep.Flows: {len(self)} flows of {len(self.files)} captures>"
+
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The table as an Arrow C stream (PyCapsule)."""
         return self._table.__arrow_c_stream__(requested_schema)

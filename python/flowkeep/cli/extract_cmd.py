@@ -63,6 +63,9 @@ def extract(
 
     Without a condition every packet is taken. The captures are left as they are.
 
+    A flow_id counts the flows of one call: other captures, --filter, --idle, --key or --outer number them
+    anew. To name a flow across calls take its Community ID (column community_id).
+
     \b
     flowkeep extract day/ --flow 17 --flow 1:LQU9qZlK+B5F3KDmev6m5PMibrg= -o two.pcap
     flowkeep extract day/ --where "server_port = 445 and bytes > 1e6" -o smb.pcapng

@@ -94,14 +94,16 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
 
 _SELECT = [
     click.option("-w", "--where", metavar="SQL",
-                 help="Flows that meet a condition over the columns, e.g. \"server_bytes > 1e6\"."),
+                 help="Flows that meet a condition on columns, e.g. \"bytes > 1MB and duration > 10s\"; "
+                 "durations are in seconds."),
     click.option("--flow-filter", metavar="EXPR",
                  help="Flows that match in either direction, as in tcpdump: 'tcp and not net 10.0.0.0/8'."),
     click.option("--flows-from", multiple=True, metavar="FILE",
                  help="Flows named in logs, alerts, CSV or any text, by address and port or Community ID; "
                  "- is standard input; may be given several times."),
     click.option("--flow", "flow_names", multiple=True, metavar="ID",
-                 help="A flow by its flow_id or Community ID; may be given several times."),
+                 help="A flow by its flow_id or Community ID; may be given several times. A flow_id holds "
+                 "for the same captures read with the same options only, a Community ID everywhere."),
     click.option("--network", "networks", multiple=True, metavar="CIDR",
                  help="Flows with an end in this network; several: in any of them."),
     click.option("--since", type=WHEN, metavar="TIME",

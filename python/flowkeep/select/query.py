@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import UsageError
 from ..text import safe
 from ..units import Moment
+from .condition import SECONDS, plain
 from .libpcap import compile_for_flows
 from .listing import read_list
 from .tuples import COMMUNITY_ID, Wanted
@@ -63,9 +64,11 @@ class FlowQuery:
 
     where: str | None = None
     """SQL expression over the columns of the flow table, and ``bytes``, ``packets``, ``payload_bytes``
-    of both directions. ``duration`` is in seconds, times are UTC."""
+    of both directions. ``duration``, ``rtt``, ``rtt_client`` and ``rtt_server`` are in seconds, times are
+    UTC; ``1MB``, ``10s`` are numbers, see :mod:`.condition`."""
     flows: tuple[str, ...] = ()
-    """``flow_id``s or Community IDs, any of which a flow must have."""
+    """``flow_id``s or Community IDs, any of which a flow must have. A ``flow_id`` holds for the same captures
+    read with the same filter and options; a Community ID holds everywhere."""
     networks: tuple[str, ...] = ()
     """CIDR blocks or addresses, in one of which an end of the flow must be."""
     since_ns: int | Moment | None = None
@@ -86,6 +89,8 @@ class FlowQuery:
         """Read the lists. Raises OSError, and UsageError for what cannot be meant."""
         self._ids()
         self._blocks()
+        if self.where is not None:
+            _condition(self.where)
         if self.flow_filter is not None:
             compile_for_flows(self.flow_filter)
         names = (self.flows_from,) if isinstance(self.flows_from, str | os.PathLike) else self.flows_from
@@ -206,12 +211,11 @@ class FlowQuery:
             (pl.col(f"client_{name}") + pl.col(f"server_{name}")).alias(name)
             for name in ("packets", "bytes", "payload_bytes")
         ]
-        seconds = pl.col("duration").cast(pl.Int64) / 1e9
+        there = [name for name in SECONDS if name in frame.columns]
+        seconds = pl.col(there).cast(pl.Int64) / 1e9
         times = pl.col("first_ts", "last_ts").dt.replace_time_zone(None)
         try:
-            answer = frame.with_columns(*both, seconds.alias("duration"), times).select(
-                pl.sql_expr(self.where)
-            )
+            answer = frame.with_columns(*both, seconds, times).select(_condition(self.where))
         except pl.exceptions.PolarsError as error:
             raise UsageError(f"--where {safe(self.where)!r}: {_reason(error, frame.columns)}") from None
         column = answer.to_series()
@@ -223,6 +227,25 @@ class FlowQuery:
         if len(column) == 1 and len(frame) != 1:
             column = column.new_from_index(0, len(frame))
         return column.fill_null(False)
+
+
+def _condition(where: str) -> polars.Expr:
+    """The condition, parsed. Raises UsageError."""
+    import polars as pl
+
+    sql = plain(where)
+    try:
+        pl.sql_expr(sql)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(f"--where {safe(where)!r}: {_reason(error, [])}") from None
+    try:
+        # Inside of parentheses a name behind an expression (bytes > 1 AS x, bytes > 1 x) is an error.
+        return pl.sql_expr(f"({sql}\n)")
+    except pl.exceptions.PolarsError:
+        raise UsageError(
+            f"--where {safe(where)!r}: something behind the condition would only give it a name: write one "
+            "condition, and join several by AND or OR"
+        ) from None
 
 
 def _resolved(when: int | Moment, frame: polars.DataFrame) -> int:
