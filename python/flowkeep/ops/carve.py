@@ -61,8 +61,8 @@ def carve(
 ) -> CarveReport:
     """Write every packet that is found in some files (``-``: standard input) into one pcapng capture.
 
-    ``level``: how much must speak for a packet. ``force``: replace a capture that stands at ``output``. Raises
-    UsageError before anything is written, OSError for a file that cannot be read, OutputError when the
+    ``level``: how much must speak for a packet. ``force``: replace a capture that stands at ``output``.
+    Raises UsageError before anything is written, OSError for a file that cannot be read, OutputError when the
     result cannot be written; nothing half-written is left.
     """
     report = CarveReport(Path(output))
