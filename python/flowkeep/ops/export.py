@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,16 @@ FORMATS = ("csv", "json", "ndjson", "parquet", "arrow", "zeek", "eve")
 ROW_FORMATS = ("csv", "json", "ndjson", "parquet")
 """Formats for tables of any columns."""
 
+_ENDINGS = {
+    ".csv": "csv",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+
 Writer = Callable[[Any, IO[bytes]], None]
 
 _ASCII = str.maketrans({"─": "-", "━": "-", "█": "#", "▏": "|", "…": "~"})
@@ -33,6 +43,23 @@ _CAPTURE = tuple(
 )
 """First bytes of pcapng and pcap, also where the rest is broken."""
 _INDEX = b"FKINDEX\n"
+
+
+def choose_format(form: str | None, output: str, offered: Sequence[str]) -> str:
+    """The format that is asked for, else that of the ending of a file's name, else ``table``.
+
+    Raises UsageError for an ending of a format that is not offered.
+    """
+    if form is not None:
+        return form
+    ending = Path(output).suffix.lower()
+    meant = _ENDINGS.get(ending, "table")
+    if meant not in ("table", *offered):
+        raise UsageError(
+            f"{safe(output)} is named like {meant}, which is not written here: name it .csv, .json or "
+            ".ndjson, or give --format"
+        )
+    return meant
 
 
 def check_target(
