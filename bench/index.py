@@ -34,7 +34,7 @@ def commands(capture: Path, out: Path) -> dict[str, list[str]]:
         "flows": [*fk, "flows", str(capture), "--quiet"],
         "extract --flow": [
             *fk, "extract", str(capture), "--flow", "17", "-o", str(out), "--force", "--quiet",
-        ],  # fmt: skip
+        ],
         "extract --no-index": [
             *fk, "extract", str(capture), "--flow", "17", "-o", str(out), "--force",
             "--no-index", "--quiet",
