@@ -32,9 +32,12 @@ def commands(capture: Path, out: Path) -> dict[str, list[str]]:
     found = {
         "flows --no-index": [*fk, "flows", str(capture), "--no-index", "--quiet"],
         "flows": [*fk, "flows", str(capture), "--quiet"],
-        "extract --flow": [*fk, "extract", str(capture), "--flow", "17", "-o", str(out), "--quiet"],
+        "extract --flow": [
+            *fk, "extract", str(capture), "--flow", "17", "-o", str(out), "--force", "--quiet",
+        ],
         "extract --no-index": [
-            *fk, "extract", str(capture), "--flow", "17", "-o", str(out), "--no-index", "--quiet",
+            *fk, "extract", str(capture), "--flow", "17", "-o", str(out), "--force",
+            "--no-index", "--quiet",
         ],
         "version (start of the interpreter)": [*fk, "--version"],
     }  # fmt: skip

@@ -58,7 +58,8 @@ def cases_of(kind: str, capture: Path, work: Path) -> list[Case]:
     }
     cases = [Case(cat, ["cat", path], cat)]
     cases += [
-        Case(f"{kind}: {name}", [*fk, "extract", path, *what, "-o", into], cat) for name, what in own.items()
+        Case(f"{kind}: {name}", [*fk, "extract", path, *what, "--force", "-o", into], cat)
+        for name, what in own.items()
     ]
     cases += [Case(f"{kind}: {name}", it, cat) for name, it in rivals.items() if shutil.which(it[0])]
     return cases

@@ -106,14 +106,16 @@ class Dataset:
         form: _extract.Form = "auto",
         compression: Literal["none", "gzip", "zstd", "lz4", "xz"] = "none",
         split: _extract.SplitBy | None = None,
+        force: bool = False,
         progress: Progress | None = None,
     ) -> _extract.ExtractReport:
         """Write the packets of the flows that a query wants into one capture, or split into a folder.
 
-        ``output``: the capture, ``-`` for standard output, or the folder. Raises UsageError before
-        anything is written, OutputError when the result cannot be.
+        ``output``: the capture, ``-`` for standard output, or the folder. ``force``: replace another
+        capture of that name. Raises UsageError before anything is written, OutputError when the result
+        cannot be.
         """
-        plan = _extract.ExtractPlan(Path(output), form, compression, split)
+        plan = _extract.ExtractPlan(Path(output), form, compression, split, force)
         wanted = FlowQuery() if query is None else query
         return _extract.extract(self._found, wanted, plan, self.options, progress=progress)
 

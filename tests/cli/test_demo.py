@@ -58,3 +58,21 @@ def test_demo_leaves_a_file_alone_that_it_did_not_make(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "was not made by flowkeep demo" in said(done)
     assert mine.read_bytes() == b"mine"
+
+
+def test_demo_leaves_a_trimmed_capture_alone_that_it_did_not_make(tmp_path: Path) -> None:
+    (tmp_path / "trimmed").mkdir()
+    mine = tmp_path / "trimmed" / "demo.pcapng"
+    mine.write_bytes(b"mine")
+    done = run("demo", "--folder", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "was not made by flowkeep demo" in said(done)
+    assert mine.read_bytes() == b"mine"
+    assert not (tmp_path / "demo.pcapng").exists()
+
+
+def test_demo_advises_to_remove_only_what_it_made(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    shown = run("demo", "--size", "1MB", "--folder", ".", cwd=tmp_path).stdout.decode()
+    assert "remove these three files" in shown
+    assert "remove the folder" not in shown

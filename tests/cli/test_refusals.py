@@ -63,6 +63,12 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "output is the input": (("trim", "1kB", "folder", "--output", "folder"), USAGE, ("inside the input",)),
     "output in the input": (("trim", "1kB", "folder", "--output", "folder/out"), USAGE, ("inside the input",)),
     "output is a file": (("trim", "1kB", "a.pcap", "--output", "text.pcap"), USAGE, ("text.pcap", "folder")),
+    "output named like a capture": (
+        ("trim", "1kB", "a.pcap", "--output", "new.pcap"), USAGE, ("new.pcap", "folder"),
+    ),
+    "output named like a compressed capture": (
+        ("trim", "1kB", "a.pcap", "--output", "new.PcapNG.zst"), USAGE, ("new.PcapNG.zst", "folder"),
+    ),
     "in place on a pipe": (("trim", "1kB", "pipe", *IN_PLACE), USAGE, ("pipe", "--output")),
     "in place on standard input": (("trim", "1kB", "-", *IN_PLACE), USAGE, ("--output",)),
     "both": (("trim", "1kB", "a.pcap", *IN_PLACE, "--output", "out"), USAGE, ("--output", "--in-place")),
@@ -87,6 +93,19 @@ def test_a_call_is_refused(case: tuple[tuple[str, ...], int, tuple[str, ...]], h
     before = command.tree(here)
     refused(command.run(*args), status, *words)
     assert command.tree(here) == before
+
+
+def test_a_folder_that_is_there_may_be_named_like_a_capture(here: Path) -> None:
+    (here / "day.pcap").mkdir()
+    assert command.run("trim", "1kB", "a.pcap", "--output", "day.pcap").returncode == 0
+    assert (here / "day.pcap" / "a.pcap").is_file()
+
+
+def test_without_arguments_there_is_help(here: Path) -> None:
+    done = command.run()
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == command.run("--help").stdout
+    assert b"\n  trim " in done.stdout
 
 
 def test_two_captures_that_would_become_one_file(here: Path) -> None:

@@ -31,7 +31,7 @@ def carved(tmp_path: Path, *images: bytes, **given: object) -> tuple[CarveReport
     for i, image in enumerate(images):
         paths.append(tmp_path / f"image{i}.raw")
         paths[-1].write_bytes(image)
-    report = carve(paths, tmp_path / "out.pcapng", **given)  # type: ignore[arg-type]
+    report = carve(paths, tmp_path / "out.pcapng", force=True, **given)  # type: ignore[arg-type]
     return report, wire.read((tmp_path / "out.pcapng").read_bytes())
 
 

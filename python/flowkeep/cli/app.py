@@ -82,9 +82,11 @@ def _status(arguments: Sequence[str]) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(flowkeep, {}, "flowkeep", _COMPLETE, instruction)
+    # Who types the name alone wants to know what there is.
+    arguments = list(arguments) or ["--help"]
     try:
         # Not flowkeep.main(): it makes status 1 of a reader that left, which stands for damaged input.
-        with flowkeep.make_context("flowkeep", list(arguments)) as context:
+        with flowkeep.make_context("flowkeep", arguments) as context:
             status = flowkeep.invoke(context)
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as leave:

@@ -13,6 +13,7 @@ from .. import units
 from ..errors import UsageError
 from ..ops.carve import CarveReport, Level
 from ..ops.carve import carve as carve_files
+from ..ops.export import check_target, write_text
 from ..text import safe
 from .progress import ProgressBar
 from .stream import complain, talk
@@ -32,13 +33,15 @@ from .stream import complain, talk
     flag_value="loose",
     help="Also packets with a wrong transport checksum, and any IPv6 address.",
 )
+@click.option("--force", is_flag=True, help="Replace a capture that stands at -o already.")
 @click.option("--report", metavar="FILE", help="Write what was found as JSON.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(0, 1024), default=0, metavar="N", help="Threads; 0: one per core."
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
 def carve(
-    files: tuple[str, ...], output: str, level: Level | None, report: str | None, jobs: int, quiet: bool
+    files: tuple[str, ...], output: str, level: Level | None, report: str | None, jobs: int, quiet: bool,
+    force: bool,
 ) -> int:  # fmt: skip
     """Find packets in memory dumps, disk images and broken captures.
 
@@ -51,13 +54,15 @@ def carve(
     """
     if output == "-" and sys.stdout.isatty():
         raise UsageError("a capture is binary: name a file with -o, or pipe it, e.g. | wireshark -k -i -")
-    if report is not None and any(Path(report) == Path(name) for name in (*files, output)):
-        raise UsageError(f"--report {safe(report)}: the report would take the place of another file")
-    with ProgressBar("carving", quiet=quiet) as bar:
-        done = carve_files(files, output, level=level or "normal", jobs=jobs, progress=bar.update)
     if report is not None:
-        from ..ops.export import write_text
-
+        if Path(report).resolve() in [Path(name).resolve() for name in (*files, output)]:
+            raise UsageError(f"--report {safe(report)}: the report would take the place of another file")
+        check_target(report, ())
+    with ProgressBar("carving", quiet=quiet) as bar:
+        done = carve_files(
+            files, output, level=level or "normal", jobs=jobs, force=force, progress=bar.update
+        )
+    if report is not None:
         write_text(json.dumps({**asdict(done), "output": str(done.output)}, indent=2) + "\n", Path(report))
     _say(done)
     return int(any(file["damage"] for file in done.files))

@@ -62,7 +62,7 @@ def demo(folder: str, size: int, cutoff: int) -> int:
     say("Where the files are")
     for path in (done.capture, done.trimmed, done.ledger):
         click.echo(f"  {units.size(path.stat().st_size):>8}  {safe(path.resolve())}")
-    click.echo(f"  Run this again and they are made anew; remove the folder {safe(folder)} when done.\n")
+    click.echo("  Run this again and they are made anew; remove these three files when done.\n")
     say("What to type next")
     hints = (
         (f"flowkeep flows {trimmed} --sort bytes", "the ledger gives the true totals"),

@@ -51,13 +51,15 @@ from .progress import ProgressBar
     show_default=True,
     help="Compress the result.",
 )
+@click.option("--force", is_flag=True, help="Replace a capture that stands at -o already.")
 @click.option("--open-with", metavar="PROGRAM", help="Start a program on the result, e.g. wireshark.")
 @selecting
 @indexed
 @reading
 def extract(
     paths: tuple[str, ...], output: str | None, form: Form, split: SplitBy | None,
-    compress: Literal["none", "gzip", "zstd", "lz4", "xz"], open_with: str | None, **given: Any,
+    compress: Literal["none", "gzip", "zstd", "lz4", "xz"], open_with: str | None, force: bool,
+    **given: Any,
 ) -> int:  # fmt: skip
     """Take flows out of captures, all their packets, into one capture.
 
@@ -88,7 +90,7 @@ def extract(
     wanted = query(given, paths)
     if output is None:
         output = str(Path(tempfile.mkdtemp(prefix="flowkeep-")) / "flows.pcapng")
-    plan = ExtractPlan(Path(output), form, compress, split)
+    plan = ExtractPlan(Path(output), form, compress, split, force)
     found = find(paths)
     with ProgressBar("extracting", quiet=given["quiet"]) as bar:
         report = extract_flows(found, wanted, plan, read_options(given), progress=bar.update)

@@ -9,11 +9,11 @@ import click
 
 from ..errors import UsageError
 from ..flow import DETAILS, IDENTIFIED, Flows
-from ..ops.export import FORMATS, Writer, check_target, encoded, export
+from ..ops.export import FORMATS, Writer, check_target, choose_format, encoded, export
 from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
-from .options import indexed, paths, query, read_options, reading, selecting
+from .options import BY_ENDING, indexed, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import colored, width
 
@@ -27,9 +27,7 @@ _TABLE_ROWS = 30
     "--format",
     "form",
     type=click.Choice(["table", *FORMATS]),
-    default="table",
-    show_default=True,
-    help="How the flows are written.",
+    help=f"How the flows are written.  {BY_ENDING}",
 )
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to; - is standard output.")
 @click.option(
@@ -67,8 +65,8 @@ _TABLE_ROWS = 30
 @indexed
 @reading
 def flows(
-    paths: tuple[str, ...], form: str, output: str, sort: str | None, ascending: bool, limit: int | None,
-    details: bool, identify: bool, community_seed: int, **given: Any,
+    paths: tuple[str, ...], form: str | None, output: str, sort: str | None, ascending: bool,
+    limit: int | None, details: bool, identify: bool, community_seed: int, **given: Any,
 ) -> int:  # fmt: skip
     """List the flows of captures.
 
@@ -77,12 +75,13 @@ def flows(
 
     \b
     flowkeep flows big.pcap --sort bytes --limit 10
-    flowkeep flows captures/ --format csv -o flows.csv
+    flowkeep flows captures/ -o flows.csv
     zcat old.pcap.gz | flowkeep flows - --format ndjson
     flowkeep flows captures/ --where "server_bytes > 1e6" --network 10.0.0.0/8 --since end-2h
     flowkeep flows captures/ --flow-filter 'tcp and not port 443' --sort bytes
     flowkeep flows captures/ --flows-from alerts.log
     """
+    form = choose_format(form, output, FORMATS)
     if form in ("parquet", "arrow") and output == "-" and sys.stdout.isatty():
         raise UsageError(f"--format {form} is binary: name a file with -o, or pipe it")
     wanted = query(given, paths)

@@ -22,10 +22,10 @@ def hosts(paths: tuple[str, ...], **given: Any) -> int:
 
     \b
     flowkeep hosts captures/ --sort peers --limit 10
-    flowkeep hosts big.pcap --format csv -o hosts.csv
+    flowkeep hosts big.pcap -o hosts.csv
     """
     found = find(paths)
-    rows.check(given["form"], given["output"], found)
+    rows.check(given, found)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
         table = list_hosts(found, read_options(given), progress=bar.update)
     from .tables import host_table

@@ -33,6 +33,9 @@ class _Unit(click.ParamType[T]):
             self.fail(str(error), param, ctx)
 
 
+BY_ENDING = "[default: by the ending of FILE (.csv, .json, .ndjson …), else table]"
+"""For the help of ``--format``, see :func:`flowkeep.ops.export.choose_format`."""
+
 SIZE = _Unit("size", parse_size)
 SECONDS = _Unit("seconds", parse_seconds)
 WHEN: _Unit[int | Moment] = _Unit("time", parse_moment)

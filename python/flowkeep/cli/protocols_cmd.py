@@ -6,9 +6,10 @@ from typing import IO
 
 import click
 
-from ..ops.export import ROW_FORMATS, encoded, export
+from ..ops.export import ROW_FORMATS, choose_format, encoded, export
 from ..ops.protocols import list_protocols
 from ..rows import Frame
+from .options import BY_ENDING
 
 
 @click.command()
@@ -17,18 +18,17 @@ from ..rows import Frame
     "--format",
     "form",
     type=click.Choice(["table", *ROW_FORMATS]),
-    default="table",
-    show_default=True,
-    help="How the rows are written.",
+    help=f"How the rows are written.  {BY_ENDING}",
 )
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to; - is standard output.")
-def protocols(form: str, output: str) -> int:
+def protocols(form: str | None, output: str) -> int:
     """List the protocols that flowkeep recognises, with the ports they are known on.
 
     \b
     flowkeep protocols
     flowkeep protocols --format json
     """
+    form = choose_format(form, output, ROW_FORMATS)
     export(list_protocols(), form, output, writer=_table if form == "table" else None)
     return 0
 

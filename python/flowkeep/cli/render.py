@@ -230,8 +230,8 @@ def info(report: InfoReport, *, color: bool, width: int = WIDE) -> str:
     return _text(console)
 
 
-def trim(report: TrimReport, *, color: bool, width: int = WIDE) -> str:
-    """What was cut, file by file and in all."""
+def trim(report: TrimReport, written: str | None = None, *, color: bool, width: int = WIDE) -> str:
+    """What was cut, file by file and in all; ``written``: the report that a dry run wrote, too."""
     from rich.markup import escape
 
     console = _console(color, width)
@@ -261,7 +261,8 @@ def trim(report: TrimReport, *, color: bool, width: int = WIDE) -> str:
         bytes_ = units.size(report.total("bytes_dropped"))
         console.print(f"{dropped:,} packets of {bytes_} do not match the filter and were dropped")
     if report.dry_run:
-        console.print("dry run: nothing was written")
+        wrote = "nothing was written" if written is None else f"only {escape(safe(written))} was written"
+        console.print(f"dry run: {wrote}")
     return _text(console)
 
 

@@ -9,18 +9,19 @@ from typing import IO, Any, TypeVar
 import click
 
 from ..errors import UsageError
-from ..ops.export import ROW_FORMATS, check_target, encoded, export
+from ..ops.export import ROW_FORMATS, check_target, choose_format, encoded, export
 from ..paths import Found
 from ..rows import Frame
 from . import notes
+from .options import BY_ENDING
 from .stream import WIDE, colored, width
 
 F = TypeVar("F", bound=Callable[..., Any])
 TABLE_ROWS = 30
 
 _OPTIONS = [
-    click.option("-f", "--format", "form", type=click.Choice(["table", *ROW_FORMATS]), default="table",
-                 show_default=True, help="How the rows are written."),
+    click.option("-f", "--format", "form", type=click.Choice(["table", *ROW_FORMATS]),
+                 help=f"How the rows are written.  {BY_ENDING}"),
     click.option("-o", "--output", default="-", metavar="FILE", help="Where to; - is standard output."),
     click.option("-s", "--sort", metavar="COLUMN", help="Sort by a column; largest first."),
     click.option("--ascending", is_flag=True, help="Smallest first."),
@@ -36,8 +37,13 @@ def written(command: F) -> F:
     return command
 
 
-def check(form: str, output: str, found: Found) -> None:
-    """Refuse what cannot be written or shown, before anything is read. Raises UsageError, OutputError."""
+def check(given: dict[str, Any], found: Found) -> None:
+    """Settle the format, and refuse what cannot be written or shown, before anything is read.
+
+    Raises UsageError, OutputError.
+    """
+    output = given["output"]
+    form = given["form"] = choose_format(given["form"], output, ROW_FORMATS)
     check_target(output, found.captures)
     if form == "parquet" and output == "-" and sys.stdout.isatty():
         raise UsageError(f"--format {form} is binary: name a file with -o, or pipe it")

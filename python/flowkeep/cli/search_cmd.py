@@ -7,14 +7,16 @@ from typing import IO, Any, Literal
 import click
 
 from ..errors import UsageError
-from ..ops.export import check_target, encoded
+from ..ops.export import check_target, choose_format, encoded
 from ..ops.search import MOST, Pattern, SearchReport, write_hits
 from ..ops.search import search as search_flows
 from ..paths import find
 from . import notes
-from .options import paths, query, read_options, reading, selecting
+from .options import BY_ENDING, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import complain
+
+_FORMATS = ("csv", "json", "ndjson")
 
 
 @click.command()
@@ -27,10 +29,8 @@ from .stream import complain
     "-f",
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json", "ndjson"]),
-    default="table",
-    show_default=True,
-    help="How the hits are written.",
+    type=click.Choice(["table", *_FORMATS]),
+    help=f"How the hits are written.  {BY_ENDING}",
 )
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to; - is standard output.")
 @click.option(
@@ -49,7 +49,8 @@ from .stream import complain
 @selecting
 @reading
 def search(
-    pattern: str, paths: tuple[str, ...], ignore_case: bool, kind: Literal["regex", "hex"] | None, form: str,
+    pattern: str, paths: tuple[str, ...], ignore_case: bool, kind: Literal["regex", "hex"] | None,
+    form: str | None,
     output: str, max_hits: int, what: Literal["count", "flows"] | None, **given: Any,
 ) -> int:  # fmt: skip
     """Find bytes in the payloads of flows, also across the segments of a TCP stream.
@@ -63,8 +64,9 @@ def search(
     flowkeep search evil.example day/ --flows
     """
     wanted, looked_for = query(given, paths), Pattern.of(pattern, kind or "string", ignore_case=ignore_case)
-    if what is not None and form != "table":
+    if what is not None and form not in (None, "table"):
         raise UsageError(f"--{what} writes plain lines: leave --format away")
+    form = "table" if what is not None else choose_format(form, output, _FORMATS)
     found = find(paths)
     check_target(output, found.captures)
     most = 1 if what is not None else max_hits

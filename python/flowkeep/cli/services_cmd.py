@@ -25,7 +25,7 @@ def services(paths: tuple[str, ...], **given: Any) -> int:
     flowkeep services big.pcap --sort server_bytes --limit 10
     """
     found = find(paths)
-    rows.check(given["form"], given["output"], found)
+    rows.check(given, found)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
         table = list_services(found, read_options(given), progress=bar.update)
     from .tables import service_table

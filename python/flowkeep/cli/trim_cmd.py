@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..ops.export import check_target, print_text, write_text
 from ..ops.trim import TrimPlan, TrimReport
 from ..ops.trim import trim as trim_captures
-from ..paths import find
+from ..paths import find, ledger_path
 from ..text import safe
 from . import notes
 from .options import SIZE, paths, read_options, reading
@@ -93,6 +93,7 @@ def trim(
     found = find(paths)
     if report is not None:
         check_target(report, found.captures)
+        _apart(report, output, [c.relative for c in found.captures])
     with ProgressBar("trimming", quiet=given["quiet"]) as bar:
         done = trim_captures(found, policy, plan, read_options(given), progress=bar.update)
     _tell(done, report, output)
@@ -105,6 +106,16 @@ def trim(
     return 0 if done.clean else 1
 
 
+def _apart(report: str, output: str | None, results: list[Path]) -> None:
+    """Raise UsageError where the report would take the place of a result."""
+    if report == "-" or output is None or output == "-":
+        return
+    place = Path(report).resolve()
+    for result in (Path(output).resolve() / relative for relative in results):
+        if place in (result, ledger_path(result)):
+            raise UsageError(f"--report {safe(report)}: the report would take the place of a result")
+
+
 def _tell(done: TrimReport, report: str | None, output: str | None) -> None:
     if report is not None:
         text = json.dumps(done.as_dict(), indent=2) + "\n"
@@ -115,6 +126,6 @@ def _tell(done: TrimReport, report: str | None, output: str | None) -> None:
     from . import render
 
     # Data goes to stdout, and here the captures are the data.
-    talk(render.trim(done, color=colored(sys.stderr), width=width(sys.stderr)))
+    talk(render.trim(done, report, color=colored(sys.stderr), width=width(sys.stderr)))
     if output and output != "-" and not done.dry_run:
         talk(f"written to {safe(output)}\n")

@@ -15,6 +15,7 @@ from ..errors import UsageError
 from ..paths import STANDARD
 from ..sink.atomic import Part
 from ..text import safe
+from .export import check_target
 from .meter import Meter, Progress
 
 Level = Literal["strict", "normal", "loose"]
@@ -55,12 +56,14 @@ def carve(
     *,
     level: Level = "normal",
     jobs: int = 0,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> CarveReport:
     """Write every packet that is found in some files (``-``: standard input) into one pcapng capture.
 
-    ``level``: how much must speak for a packet. Raises UsageError before anything is written, OSError for
-    a file that cannot be read, OutputError when the result cannot be written; nothing half-written is left.
+    ``level``: how much must speak for a packet. ``force``: replace a capture that stands at ``output``.
+    Raises UsageError before anything is written, OSError for a file that cannot be read, OutputError when the
+    result cannot be written; nothing half-written is left.
     """
     report = CarveReport(Path(output))
     inputs = [Path(p) for p in paths]
@@ -69,6 +72,7 @@ def carve(
         raise UsageError("no files are named: give files, or - for standard input")
     if inputs.count(STANDARD) > 1:
         raise UsageError("standard input can be read only once")
+    check_target(report.output, (), capture=True, force=force)
     meter = Meter(-1 if -1 in sizes else sum(sizes), progress)
     with _made(report.output) as target:
         carver = _native.Carver(os.fspath(target), level=level, jobs=jobs)

@@ -20,6 +20,7 @@ from .meter import Progress
 from .trim import TrimPlan, TrimReport, trim
 
 NAME = "demo.pcapng"
+_TRIMMED = "trimmed"
 _MARK = b"Made by flowkeep demo"
 
 
@@ -47,16 +48,17 @@ class Demo:
 
 
 def make(folder: Path, size: int = 100_000_000, *, progress: Progress | None = None) -> Path:
-    """Make the demo capture in a folder; one of an earlier run is replaced.
+    """Make the demo capture in a folder; what an earlier run made there is replaced.
 
     Raises UsageError where another file of that name stands, OutputError when it cannot be written.
     """
     capture = folder / NAME
     with naming(os.fspath(capture)):
-        if capture.exists() and _MARK not in _head(capture):
-            raise UsageError(
-                f"{safe(capture)} was not made by flowkeep demo and is left alone: choose another --folder"
-            )
+        for file in (capture, folder / _TRIMMED / NAME):
+            if file.exists() and _MARK not in _head(file):
+                raise UsageError(
+                    f"{safe(file)} was not made by flowkeep demo and is left alone: choose another --folder"
+                )
         folder.mkdir(parents=True, exist_ok=True)
         with Part(capture) as part:
             # Not synced to the disk: what was made can be made again, and a demo shall be quick.
@@ -74,7 +76,7 @@ def show(capture: Path, cutoff: int | str = "100kB") -> Demo:
     """Describe a capture, trim it into ``trimmed/`` beside it, and say what is left of its flows."""
     found = find([capture])
     info, flows = describe(found), list_flows(found)
-    output = capture.parent / "trimmed"
+    output = capture.parent / _TRIMMED
     report = trim(found, CutPolicy.of(cutoff), TrimPlan(output=output, ledger=True))
     trimmed = output / capture.name
     ledger = ledger_path(trimmed)

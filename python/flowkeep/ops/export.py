@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import OutputError, UsageError
+from .. import _native
+from ..errors import NotACaptureError, OutputError, UsageError
 from ..flow import Flows
-from ..paths import Capture, ledger_path
+from ..paths import INDEX, LEDGER, Capture, ledger_path
 from ..rows import Rows
 from ..sink.atomic import Part
 from ..sink.stream import naming, standard_output
@@ -21,16 +22,53 @@ FORMATS = ("csv", "json", "ndjson", "parquet", "arrow", "zeek", "eve")
 ROW_FORMATS = ("csv", "json", "ndjson", "parquet")
 """Formats for tables of any columns."""
 
+_ENDINGS = {
+    ".csv": "csv",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+
 Writer = Callable[[Any, IO[bytes]], None]
 
 _ASCII = str.maketrans({"─": "-", "━": "-", "█": "#", "▏": "|", "…": "~"})
 
 
-def check_target(output: str | Path, captures: Iterable[Capture]) -> None:
-    """Look at a place for a table or a report before the work begins.
+_CAPTURE = tuple(
+    bytes.fromhex(m)
+    for m in ("0a0d0d0a", "a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1")
+)
+"""First bytes of pcapng and pcap, also where the rest is broken."""
+_INDEX = b"FKINDEX\n"
 
-    Raises UsageError when it is one of the captures or a ledger of one, OutputError when there is no
-    folder for it.
+
+def choose_format(form: str | None, output: str, offered: Sequence[str]) -> str:
+    """The format that is asked for, else that of the ending of a file's name, else ``table``.
+
+    Raises UsageError for an ending of a format that is not offered.
+    """
+    if form is not None:
+        return form
+    ending = Path(output).suffix.lower()
+    meant = _ENDINGS.get(ending, "table")
+    if meant not in ("table", *offered):
+        raise UsageError(
+            f"{safe(output)} is named like {meant}, which is not written here: name it .csv, .json or "
+            ".ndjson, or give --format"
+        )
+    return meant
+
+
+def check_target(
+    output: str | Path, captures: Iterable[Capture], *, capture: bool = False, force: bool = False
+) -> None:
+    """Look at a place for a table, a report or, ``capture``, a capture before the work begins.
+
+    Raises UsageError when it is one of the captures or a ledger of one, and when it is any other
+    capture (unless ``force``), ledger or index; OutputError when there is no folder for it.
     """
     path = Path(output)
     if os.fspath(path) == "-":
@@ -38,6 +76,7 @@ def check_target(output: str | Path, captures: Iterable[Capture]) -> None:
     _refuse_own(path, (c.path for c in captures if c.regular))
     if path.is_dir():
         raise UsageError(f"{safe(path)} is a folder: name a file in it")
+    _refuse_evidence(path, capture=capture, force=force)
     folder = path.resolve().parent
     if not folder.is_dir():
         raise OutputError(
@@ -119,6 +158,8 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             write(path)
             return
+        # Again, for it may have come there since the work began.
+        _refuse_evidence(path)
         with Part(target) as part:
             write(part.part)
             part.sync()
@@ -128,6 +169,41 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
 def _arrow(flows: Rows, path: str) -> None:
     assert isinstance(flows, Flows), "only the native core writes Arrow files"
     flows.write_arrow(path)
+
+
+def _refuse_evidence(path: Path, *, capture: bool = False, force: bool = False) -> None:
+    """Raise UsageError where a file stands that nothing may silently take the place of."""
+    # A pipe or a device is written to, not replaced, and must not be read.
+    if not path.is_file():
+        return
+    try:
+        what = _evidence(path)
+    except OSError as error:
+        what = f"there and cannot be looked into ({error.strerror}): it may be a capture"
+    if what is None or (force and what == "a capture"):
+        return
+    way = "choose another name, or remove it first"
+    if capture and what == "a capture":
+        way += ", or replace it with --force"
+    raise UsageError(f"{safe(path)} is {what}: the output would take its place; {way}")
+
+
+def _evidence(path: Path) -> str | None:
+    """What of worth a file is. Raises OSError."""
+    names = (path.name, path.resolve().name)
+    if any(name.endswith(LEDGER) for name in names):
+        return "a ledger"
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head == _INDEX or any(name.endswith(INDEX) for name in names):
+        return "an index"
+    if head.startswith(_CAPTURE):
+        return "a capture"
+    try:
+        _native.probe(os.fspath(path))
+    except NotACaptureError:
+        return None
+    return "a capture"
 
 
 def _refuse_own(path: Path, captures: Iterable[Path]) -> None:

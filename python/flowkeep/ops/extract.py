@@ -48,6 +48,8 @@ class ExtractPlan:
     compression: Literal["none", "gzip", "zstd", "lz4", "xz"] = "none"
     split: SplitBy | None = None
     """One file per flow, per session (all flows of a 5-tuple) or per host, in the folder ``output``."""
+    force: bool = False
+    """Replace a capture that stands at ``output`` and is none of those that are read."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be meant."""
@@ -109,7 +111,7 @@ def extract(
                 "everything twice; save it to a file first"
             )
     if not plan.split:
-        check_target(plan.output, captures)
+        check_target(plan.output, captures, capture=True, force=plan.force)
     listed = everything or query.mentions(DETAILS + IDENTIFIED)
     index, note = (None, None) if listed else fitting_index(found, options)
     if index is not None:

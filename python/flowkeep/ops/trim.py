@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from .meter import Meter, Progress
 from .reading import check_filter
 
 Compression = Literal["same", "none", "gzip", "zstd", "lz4", "xz"]
+
+_CAPTURE_NAME = re.compile(r"\.(pcap|pcapng|cap)(\.(gz|zst|lz4|xz))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,11 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
     if folder.exists() and not folder.is_dir():
         raise UsageError(
             f"--output {safe(plan.output)} is a file; it must be a folder (use - for standard output)"
+        )
+    if not folder.exists() and _CAPTURE_NAME.search(folder.name):
+        raise UsageError(
+            f"--output {safe(plan.output)} is to be a folder and is named like a capture: name a folder, "
+            "such as --output trimmed/, or write to standard output with --output - > FILE"
         )
     targets: dict[Path, Path] = {}
     inputs = {_state(c.path)[:2]: c.path for c in found.captures if c.regular}
