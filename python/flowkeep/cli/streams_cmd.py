@@ -107,7 +107,7 @@ def streams(
 
 def _said(report: StreamsReport) -> str:
     text = (
-        f"{safe(report.output)}: {report.files} files of {report.flows} flows, {units.size(report.bytes)}; "
+        f"{safe(report.output)}: {units.count(report.files, 'file')} of {units.count(report.flows, 'flow')}, {units.size(report.bytes)}; "
         f"{report.gaps} gaps"
     )
     if report.missing:
