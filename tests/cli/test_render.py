@@ -8,7 +8,7 @@ from pathlib import Path
 import flowkeep
 import pytest
 from flowkeep import units
-from flowkeep.cli import render, tables
+from flowkeep.cli import grid, render, tables
 from flowkeep.ops.export import encoded
 
 from tests import wire
@@ -217,3 +217,23 @@ def test_an_unsorted_table_says_which_flows_it_shows(busy: flowkeep.Dataset) -> 
     assert "5 of 24 flows, the largest by bytes; --limit 0 shows all, --sort COLUMN orders them" in text
     one = render.flow_table(busy.flows().top("bytes", 1), 1, color=False)
     assert re.search(r"^1 flow$", one, re.M)
+
+
+@pytest.mark.parametrize(
+    ("n", "said"), [(0, "0 flows"), (1, "1 flow"), (2, "2 flows"), (1_000, "1,000 flows")]
+)
+def test_one_is_told_from_many(n: int, said: str) -> None:
+    assert units.count(n, "flow") == said
+    assert units.count(n, "match", "matches").endswith("match" if n == 1 else "matches")
+
+
+@pytest.mark.parametrize(
+    "text", ["[2001:db8:1::5]:50443?", "192.168.100.101:40000", "2001:db8::1", "10.0.0.1?", ""]
+)
+def test_an_address_keeps_its_port(text: str) -> None:
+    port = re.search(r"\]?:\d+\??$", text) if "." in text or "]" in text else None
+    for most in range(1, 40):
+        short = grid.end(text, most)
+        assert len(short) <= max(most, 3 + len(port[0] if port else "") + 2)
+        assert not port or short.endswith(port[0])
+    assert grid.end(text, 100) == text

@@ -68,7 +68,8 @@ def _say(done: CarveReport) -> None:
         path = safe(file["path"])
         classes = ", ".join(f"{n} {name}" for name, n in file["classes"].items() if n)
         talk(
-            f"{path}: {units.count(file['packets'], 'packet')} ({classes or 'none'}) in {units.size(file['scanned'])}; "
+            f"{path}: {units.count(file['packets'], 'packet')} "
+            f"({classes or 'none'}) in {units.size(file['scanned'])}; "
             f"{file['ethernet']} with Ethernet header, {file['timed']} with time\n"
         )
         if file["damage"]:

@@ -26,9 +26,8 @@ def filtered(files: Sequence[_native.FileScan]) -> None:
     out = sum(scan["packets_filtered"] for scan in files)
     if out:
         left = sum(scan["packets"] for scan in files)
-        complain(
-            f"{out:,} of {units.count(out + left, 'packet')} {'does' if out == 1 else 'do'} not match the filter"
-        )
+        verb = "does" if out == 1 else "do"
+        complain(f"{out:,} of {units.count(out + left, 'packet')} {verb} not match the filter")
 
 
 _LINES = 8
@@ -67,13 +66,14 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         for link, refusal in scan["filter_refused"].items():
             why = safe(refusal["reason"])
             complain(
-                f"{path}: the filter makes no sense for {link}: none of {units.count(refusal['packets'], 'packet')} match: "
-                f"{why}"
+                f"{path}: the filter makes no sense for {link}: "
+                f"none of {units.count(refusal['packets'], 'packet')} match: {why}"
             )
         if scan["untracked"]:
+            verb = "belongs" if scan["untracked"] == 1 else "belong"
             complain(
-                f"{path}: {units.count(scan['untracked'], 'packet')} "
-                f"{'belongs' if scan['untracked'] == 1 else 'belong'} to flows beyond --max-flows: kept, not listed"
+                f"{path}: {units.count(scan['untracked'], 'packet')} {verb} to flows beyond --max-flows: "
+                "kept, not listed"
             )
         if scan["ledger"] == "misfit":
             why = safe(scan["ledger_note"] or "")
