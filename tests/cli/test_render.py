@@ -237,3 +237,9 @@ def test_an_address_keeps_its_port(text: str) -> None:
         assert len(short) <= max(most, 3 + len(port[0] if port else "") + 2)
         assert not port or short.endswith(port[0])
     assert grid.end(text, 100) == text
+
+
+def test_a_date_loses_its_century_and_nothing_else() -> None:
+    assert grid.date("2023-11-14 22:13:20", 18) == "23-11-14 22:13:20"
+    assert grid.date("2023-11-14 22:13:20", 19) == "2023-11-14 22:13:20"
+    assert grid.date("99999999999999999999 ns", 5) == "99999999999999999999 ns"
