@@ -150,7 +150,7 @@ def test_flow_columns_are_documented_in_full(folder: Path) -> None:
     documented = [
         name for row in re.findall(r"^\| (`.*?) \|", listed, re.M) for name in re.findall(r"`(\w+)`", row)
     ]
-    assert sorted(documented) == sorted(fk.open("captures").flows().columns)
+    assert sorted(documented) == sorted(fk.open("captures").flows(details=True, identify=True).columns)
 
 
 def test_ledger_columns_and_metadata_are_documented_in_full(folder: Path) -> None:
@@ -182,3 +182,18 @@ def test_shell_completion_is_offered() -> None:
     env = {**ENV, "_FLOWKEEP_COMPLETE": "bash_complete", "COMP_WORDS": "flowkeep tri", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-m", "flowkeep"], env=env, capture_output=True, timeout=DEADLINE)
     assert done.stdout.decode().split() == ["plain,trim"]
+
+
+def test_decisions_have_numbers_of_their_own() -> None:
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    assert [page.read_text().partition(".")[0] for page in pages] == [f"# {int(p.name[:4])}" for p in pages]
+
+
+@pytest.mark.parametrize(("option", "word"), [("--filter ", "--filter`"), ("--flow-filter ", "flow filters")])
+def test_the_page_on_filters_names_the_commands_that_take_them(option: str, word: str) -> None:
+    text = (ROOT / "docs/guide/filter.md").read_text().replace("\n", " ")
+    (sentence,) = [s for s in re.split(r"(?<=\.) ", text) if f" take `{word}" in s or f" take {word}" in s]
+    takers = {page.stem.partition("-")[2] for page in (ROOT / "docs/reference").glob("flowkeep-*.md")
+              if re.search(rf"^ +{option}", page.read_text(), re.M)}  # fmt: skip
+    assert set(re.findall(r"`(\w+)`", sentence)) == takers - {"index"}  # it refuses one

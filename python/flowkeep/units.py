@@ -133,6 +133,11 @@ def size(n: float) -> str:
     return f"{value:.0f} {unit}" if abs(value) >= 99.95 else f"{value:.1f} {unit}"
 
 
+def count(n: int, one: str, many: str | None = None) -> str:
+    """A number of things: ``1 flow``, ``2,000 flows``."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def cutoff(n: int) -> str:
     """A cutoff as it is written on the command line."""
     for unit, factor in (("GB", 1000**3), ("MB", 1000**2), ("kB", 1000)):

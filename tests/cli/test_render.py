@@ -7,7 +7,8 @@ from pathlib import Path
 
 import flowkeep
 import pytest
-from flowkeep.cli import render
+from flowkeep import units
+from flowkeep.cli import grid, render, tables
 from flowkeep.ops.export import encoded
 
 from tests import wire
@@ -103,3 +104,142 @@ def test_a_file_name_is_no_markup(tmp_path: Path) -> None:
     path.write_bytes(wire.pcap(wire.udp_dialogue()))
     text = render.info(flowkeep.open(path).info(), color=True)
     assert "[red]x[\\x1b[31m].pcap" in ANSI.sub("", text)
+
+
+SHOWN = {
+    "hosts": ["address", "sent", "received", "peers"],
+    "services": ["client", "server", "flows", "regularity", "period"],
+    "flows": ["client", "server", "sent", "received"],
+    "info": ["cutoff", "bytes saved", "share of the bytes"],
+    "trim": ["file", "now", "saved"],
+}
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> flowkeep.Dataset:
+    """Long addresses, names, regular flows, large counts."""
+    talks = []
+    for i in range(12):
+        start = wire.START_NS + i * 600 * wire.SECOND
+        talks.append(
+            wire.tcp_session(
+                f"[{CLIENT}]:{40000 + i}", "[2001:db8:1:2222:3333:4444:5555:1]:50443",
+                [("c", b"GET / HTTP/1.1\r\nHost: a.rather.long.name.example.org\r\n\r\n"), ("s", bytes(9_000))],
+                start_ns=start,
+            )
+        )  # fmt: skip
+        talks.append(
+            wire.tcp_session(
+                f"192.168.100.101:{40000 + i}", "192.168.200.202:50443", [("c", b"x")], start_ns=start
+            )
+        )
+    path = tmp_path_factory.mktemp("busy-folder-with-a-long-name") / "a-capture-with-a-long-name-too.pcap"
+    path.write_bytes(wire.pcap(wire.merged(*talks)))
+    return flowkeep.open(path)
+
+
+def table_of(busy: flowkeep.Dataset, what: str, width: int) -> str:
+    if what == "hosts":
+        found = busy.hosts().to_dicts()
+        return tables.host_table(found, len(found), False, width)
+    if what == "services":
+        found = busy.services().to_dicts()
+        return tables.service_table(found, len(found), False, width)
+    if what == "flows":
+        flows = busy.flows()
+        return render.flow_table(flows, len(flows), color=False, width=width)
+    if what == "info":
+        return render.info(busy.info(), color=False, width=width)
+    return render.trim(busy.trim("1kB", dry_run=True), color=False, width=width)
+
+
+@pytest.mark.parametrize("width", [70, 80, 100])
+@pytest.mark.parametrize("what", SHOWN)
+def test_a_table_keeps_what_matters_and_cuts_no_number(what: str, width: int, busy: flowkeep.Dataset) -> None:
+    wide, narrow = table_of(busy, what, 1_000), table_of(busy, what, width)
+    tables_only = [line for line in narrow.split("\n") if ".pcap" not in line or what == "trim"]
+    assert max(map(len, tables_only)) <= width
+    for head in SHOWN[what]:
+        assert head in narrow
+    whole = set(re.findall(r"[^\s]+", wide))
+    for word in re.findall(r"(?<!\S)[\d.,:]*\d[\d.,:-]*(?!\S)", narrow):
+        assert word in whole or f"20{word}" in whole, word
+    if what in ("flows", "services"):
+        for port in re.findall(r"\]?(:\d{5})(?!\S)", wide):
+            assert port in narrow
+        assert "no room for:" in narrow
+
+
+def test_dates_have_four_digits_of_the_year_where_there_is_room(busy: flowkeep.Dataset) -> None:
+    year = units.time(wire.START_NS)[:4]
+    assert f" {year}-" in table_of(busy, "flows", 250)
+    assert f" {year}-" in table_of(busy, "hosts", 250)
+
+
+def test_no_duration_is_parted_from_its_unit(busy: flowkeep.Dataset) -> None:
+    for width in range(40, 120):
+        for line in render._wrapped(
+            "time", "2024-05-01T12:00:00.000000Z to 2024-05-01T12:00:00.000000Z, 12.3 s", width
+        ):
+            assert len(line) <= width or width < 44
+            assert line.strip() != "s"
+            assert not line.endswith("12.3")
+
+
+def test_what_was_asked_for_is_shown(busy: flowkeep.Dataset) -> None:
+    flows = busy.flows(identify=True)
+    text = render.flow_table(flows, len(flows), color=False, width=80)
+    assert "service" in text
+    assert "server_name" in text
+    assert ":50443" in text
+    assert "all columns: --format csv" in text
+    assert "a.rather.long.name.example.org" in render.flow_table(flows, len(flows), color=False)
+    flows = busy.flows(details=True)
+    text = render.flow_table(flows, len(flows), color=False, width=80)
+    assert "rtt" in text
+    assert "conn_state" in text
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["rtt", "packets", "duration", "proto", "state", "payload_bytes", "last_ts", "client_mss", "history"],
+)
+def test_the_column_of_the_order_is_always_shown(column: str, busy: flowkeep.Dataset) -> None:
+    flows = busy.flows(details=True).top(column, 5)
+    text = render.flow_table(flows, 24, color=False, width=60, sort=column)
+    assert {"payload_bytes": "payload"}.get(column, column) in rows(text)[0]
+    assert f"5 of 24 flows, the largest by {column}; --limit 0 shows all" in " ".join(text.split())
+    assert "--sort" not in text
+
+
+def test_an_unsorted_table_says_which_flows_it_shows(busy: flowkeep.Dataset) -> None:
+    text = render.flow_table(busy.flows().top("bytes", 5), 24, color=False)
+    assert "5 of 24 flows, the largest by bytes; --limit 0 shows all, --sort COLUMN orders them" in text
+    one = render.flow_table(busy.flows().top("bytes", 1), 1, color=False)
+    assert re.search(r"^1 flow$", one, re.M)
+
+
+@pytest.mark.parametrize(
+    ("n", "said"), [(0, "0 flows"), (1, "1 flow"), (2, "2 flows"), (1_000, "1,000 flows")]
+)
+def test_one_is_told_from_many(n: int, said: str) -> None:
+    assert units.count(n, "flow") == said
+    assert units.count(n, "match", "matches").endswith("match" if n == 1 else "matches")
+
+
+@pytest.mark.parametrize(
+    "text", ["[2001:db8:1::5]:50443?", "192.168.100.101:40000", "2001:db8::1", "10.0.0.1?", ""]
+)
+def test_an_address_keeps_its_port(text: str) -> None:
+    port = re.search(r"\]?:\d+\??$", text) if "." in text or "]" in text else None
+    for most in range(1, 40):
+        short = grid.end(text, most)
+        assert len(short) <= max(most, 3 + len(port[0] if port else "") + 2)
+        assert not port or short.endswith(port[0])
+    assert grid.end(text, 100) == text
+
+
+def test_a_date_loses_its_century_and_nothing_else() -> None:
+    assert grid.date("2023-11-14 22:13:20", 18) == "23-11-14 22:13:20"
+    assert grid.date("2023-11-14 22:13:20", 19) == "2023-11-14 22:13:20"
+    assert grid.date("99999999999999999999 ns", 5) == "99999999999999999999 ns"

@@ -136,7 +136,7 @@ def test_the_command_reports(tmp_path: Path) -> None:
     (tmp_path / "a\x1b[2J.raw").write_bytes(noise(1, 5000) + talk()[0].data)
     done = command.run("carve", tmp_path / "a\x1b[2J.raw", "-o", tmp_path / "o", "--report", tmp_path / "r")
     assert done.returncode == 0
-    assert "1 packets (1 checksum)" in command.said(done)
+    assert "1 packet (1 checksum)" in command.said(done)
     assert json.loads((tmp_path / "r").read_text())["files"][0]["packets"] == 1
     assert "\\x1b" in (wire.read((tmp_path / "o").read_bytes()).records[0].comment or "")
 

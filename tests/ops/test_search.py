@@ -161,7 +161,7 @@ def test_forms_agree(tmp_path: Path) -> None:
     assert command.run(*run, "--flows").stdout == b"0\n"
     done = command.run(*run, "--max-hits", "1", "-o", tmp_path / "out", "--format", "csv")
     assert done.stdout == b""
-    assert "2 matches in 1 of 1 flows; 1 are listed" in command.said(done)
+    assert "2 matches in 1 of 1 flow; 1 are listed" in command.said(done)
     assert len((tmp_path / "out").read_text().splitlines()) == 2
 
 

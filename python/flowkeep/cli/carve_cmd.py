@@ -73,7 +73,8 @@ def _say(done: CarveReport) -> None:
         path = safe(file["path"])
         classes = ", ".join(f"{n} {name}" for name, n in file["classes"].items() if n)
         talk(
-            f"{path}: {file['packets']} packets ({classes or 'none'}) in {units.size(file['scanned'])}; "
+            f"{path}: {units.count(file['packets'], 'packet')} "
+            f"({classes or 'none'}) in {units.size(file['scanned'])}; "
             f"{file['ethernet']} with Ethernet header, {file['timed']} with time\n"
         )
         if file["damage"]:
@@ -83,4 +84,7 @@ def _say(done: CarveReport) -> None:
                 "everything before it was used"
             )
     if str(done.output) != "-":
-        click.echo(f"{safe(done.output)}: {done.packets} packets, {units.size(done.out_bytes)}", err=True)
+        click.echo(
+            f"{safe(done.output)}: {units.count(done.packets, 'packet')}, {units.size(done.out_bytes)}",
+            err=True,
+        )

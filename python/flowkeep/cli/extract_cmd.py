@@ -105,6 +105,6 @@ def extract(
 
 
 def _said(report: ExtractReport) -> str:
-    flows = f"{report.flows} of {report.of_flows} flows, " if report.of_flows else ""
+    flows = f"{report.flows:,} of {units.count(report.of_flows, 'flow')}, " if report.of_flows else ""
     into = f"{report.files} captures in {safe(report.output)}" if report.files != 1 else safe(report.output)
-    return f"{into}: {flows}{report.packets} packets, {units.size(report.out_bytes)}"
+    return f"{into}: {flows}{units.count(report.packets, 'packet')}, {units.size(report.out_bytes)}"

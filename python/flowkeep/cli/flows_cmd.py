@@ -109,20 +109,28 @@ def flows(
         table = table.top("bytes", most)
     elif most < total:
         table = table.slice(0, most)
-    export(table, form, output, writer=_writer(total, output) if form == "table" else None)
+    export(table, form, output, writer=_writer(total, output, sort, ascending) if form == "table" else None)
     notes.filtered(table.files)
     damaged = notes.oddities(table.files)
     return int(notes.skipped(found.skipped) or damaged)
 
 
-def _writer(total: int, output: str) -> Writer:
+def _writer(total: int, output: str, sort: str | None, ascending: bool) -> Writer:
     def write(flows: Flows, out: IO[bytes]) -> None:
         from .render import flow_table
 
         if output == "-":
-            text = flow_table(flows, total, color=colored(sys.stdout), width=width(sys.stdout))
+            text = flow_table(
+                flows,
+                total,
+                color=colored(sys.stdout),
+                width=width(sys.stdout),
+                sort=sort,
+                ascending=ascending,
+            )
             out.write(encoded(text))
         else:
-            out.write(flow_table(flows, total, color=False).encode(errors="backslashreplace"))
+            text = flow_table(flows, total, color=False, sort=sort, ascending=ascending)
+            out.write(text.encode(errors="backslashreplace"))
 
     return write

@@ -45,7 +45,7 @@ def index(paths: tuple[str, ...], verify: bool, remake: bool, **given: Any) -> i
 def _said(file: IndexedFile) -> str:
     size = units.size(file.bytes)
     text = {
-        "made": f"index of {file.flows} flows, {size}",
+        "made": f"index of {units.count(file.flows, 'flow')}, {size}",
         "kept": f"its index fits, {size}",
         "renewed": f"the same capture under new time stamps; its index fits again, {size}",
         "verified": f"the whole capture is as it was indexed, {size}",

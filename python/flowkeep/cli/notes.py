@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .. import _native
+from .. import _native, units
 from ..ops.damage import damage
 from ..select.tuples import Wanted
 from ..text import safe
@@ -26,7 +26,8 @@ def filtered(files: Sequence[_native.FileScan]) -> None:
     out = sum(scan["packets_filtered"] for scan in files)
     if out:
         left = sum(scan["packets"] for scan in files)
-        complain(f"{out:,} of {out + left:,} packets do not match the filter")
+        verb = "does" if out == 1 else "do"
+        complain(f"{out:,} of {units.count(out + left, 'packet')} {verb} not match the filter")
 
 
 _LINES = 8
@@ -43,7 +44,7 @@ def listed(lists: Sequence[Wanted], unmatched: Mapping[str, Sequence[int]]) -> N
         named = _count(len(wanted.lines), "different flow")
         text = f"{wanted.source}: {named} named in {_count(wanted.read, 'line')}"
         if wanted.skipped:
-            text += f" ({wanted.skipped:,} lines skipped: too long, or no text)"
+            text += f" ({units.count(wanted.skipped, 'line')} skipped: too long, or no text)"
         if vain:
             some = ", ".join(map(str, vain[:_LINES])) + (" ..." if len(vain) > _LINES else "")
             text += f"; {len(vain):,} of them match no flow, first named on line {some}"
@@ -65,12 +66,14 @@ def oddities(files: Iterable[_native.FileScan]) -> bool:
         for link, refusal in scan["filter_refused"].items():
             why = safe(refusal["reason"])
             complain(
-                f"{path}: the filter makes no sense for {link}: none of {refusal['packets']} packets match: "
-                f"{why}"
+                f"{path}: the filter makes no sense for {link}: "
+                f"none of {units.count(refusal['packets'], 'packet')} match: {why}"
             )
         if scan["untracked"]:
+            verb = "belongs" if scan["untracked"] == 1 else "belong"
             complain(
-                f"{path}: {scan['untracked']} packets belong to flows beyond --max-flows: kept, not listed"
+                f"{path}: {units.count(scan['untracked'], 'packet')} {verb} to flows beyond --max-flows: "
+                "kept, not listed"
             )
         if scan["ledger"] == "misfit":
             why = safe(scan["ledger_note"] or "")

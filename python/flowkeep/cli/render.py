@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from ..ops.info import InfoReport
 from ..ops.search import SearchReport
 from ..ops.trim import TrimReport
 from ..text import safe
+from . import grid
 from .stream import WIDE
 
 if TYPE_CHECKING:
@@ -25,10 +28,6 @@ _STATES = {
     "closed": "green", "open": "cyan", "half-closed": "cyan", "two-way": "cyan",
     "attempt": "yellow", "rejected": "red", "reset": "red",
 }  # fmt: skip
-
-
-_SHORT = len("255.255.255.255:65535")
-"""Characters to which an address may be shortened before whole columns go."""
 
 
 def _console(color: bool, width: int) -> Console:
@@ -57,6 +56,39 @@ def _end(ip: str, port: int) -> str:
     return f"[{ip}]:{port}" if ":" in ip and port else f"{ip}:{port}" if port else ip
 
 
+def _start(ns: int) -> str:
+    return units.time(ns, digits=0).replace("T", " ").rstrip("Z")
+
+
+_HEADS = (
+    "id",
+    "proto",
+    "client",
+    "server",
+    "start (UTC)",
+    "duration",
+    "packets",
+    "sent",
+    "received",
+    "state",
+    "in",
+)
+_FLOWS = grid.Layout(
+    right=("id", "duration", "packets", "sent", "received", "rtt", "payload"),
+    going=("in", "start (UTC)", "duration", "state", "packets", "proto", "id"),
+    last=("conn_state", "rtt", "server_name", "service"),
+    short={"client": grid.ADDRESS, "server": grid.ADDRESS, "start (UTC)": grid.DATE, "in": grid.TEXT,
+           "service": grid.TEXT, "server_name": grid.TEXT},
+    markup=("state",),
+)  # fmt: skip
+_SORTED = {
+    "flow_id": "id", "client_ip": "client", "client_port": "client", "server_ip": "server",
+    "server_port": "server", "first_ts": "start (UTC)", "client_bytes": "sent", "server_bytes": "received",
+    "vlan": "in", "tunnel": "in", "payload_bytes": "payload", "bytes": "sent",
+}  # fmt: skip
+"""Column by which flows are sorted to the one that shows it, where the names differ."""
+
+
 def _flow_cells(row: dict[str, Any]) -> list[str]:
     state = row["state"]
     note = " ".join(filter(None, (row["tunnel"], f"vlan {row['vlan']}" if row["vlan"] else None)))
@@ -65,7 +97,7 @@ def _flow_cells(row: dict[str, Any]) -> list[str]:
         row["proto"],
         _end(row["client_ip"], row["client_port"]) + ("?" if row["client_guessed"] else ""),
         _end(row["server_ip"], row["server_port"]),
-        units.time(row["first_ts"], digits=0).replace("T", " ").rstrip("Z")[2:],
+        _start(row["first_ts"]),
         units.duration(row["duration"]),
         f"{row['client_packets'] + row['server_packets']:,}",
         units.size(row["client_bytes"]),
@@ -75,80 +107,79 @@ def _flow_cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _plain(cell: str) -> str:
-    return cell.split("]")[1].removesuffix("[/") if cell.endswith("[/]") else cell
+def _value(row: dict[str, Any], column: str) -> str:
+    """Any column of a flow as text; nothing for null."""
+    if column == "payload_bytes":
+        return units.size(row["client_payload_bytes"] + row["server_payload_bytes"])
+    value = row[column]
+    if value is None:
+        return ""
+    if column.startswith("rtt"):
+        return units.duration(value)
+    if column.endswith("_ts"):
+        return _start(value)
+    if column.endswith("_bytes"):
+        return units.size(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else safe(str(value))
 
 
-def _fitting(heads: Sequence[str], rows: list[list[str]], width: int) -> tuple[list[int], list[int]]:
-    """The columns that fit, and the width of each.
-
-    Numbers are never shortened; addresses are when the terminal is narrow. When that is not enough,
-    whole columns go, and the table says which.
-    """
-    full = [max([len(head), *(len(_plain(cells[i])) for cells in rows)]) for i, head in enumerate(heads)]
-    widths = list(full)
-    for name in ("client", "server", "in"):
-        i = heads.index(name)
-        widths[i] = min(full[i], _SHORT)
-    shown = list(range(len(heads)))
-
-    def room() -> int:
-        return width - 2 - sum(widths[i] + 2 for i in shown)
-
-    for name in ("in", "start (UTC)", "duration", "state", "packets", "proto", "id"):
-        if room() >= 0:
-            break
-        if name in heads:
-            shown.remove(heads.index(name))
-    ends = [heads.index("client"), heads.index("server")]
-    while room() < 0 and max(widths[i] for i in ends) > 8:
-        widths[max(ends, key=lambda i: widths[i])] -= 1
-    # What room is left goes to the addresses, the shorter one first.
-    for i in sorted((i for i in shown if widths[i] < full[i]), key=lambda i: full[i]):
-        more = sum(widths[j] < full[j] for j in shown)
-        widths[i] += min(full[i] - widths[i], max(room(), 0) // more)
-    return shown, widths
+def listed(
+    shown: int, total: int, what: tuple[str, str], sort: str | None, *, ascending: bool, order: str
+) -> str:
+    """The line below a table: how many of how many, and why these."""
+    if shown >= total:
+        return units.count(total, *what)
+    of = f"{shown:,} of {units.count(total, *what)}"
+    if sort:
+        return f"{of}, the {'smallest' if ascending else 'largest'} by {safe(sort)}; --limit 0 shows all"
+    return f"{of}, {order}; --limit 0 shows all, --sort COLUMN orders them"
 
 
-def _flow_rows(heads: Sequence[str], rows: list[list[str]], width: int, *, right: str) -> Table:
-    from rich.markup import escape
-
-    shown, widths = _fitting(heads, rows, width)
-    table = _table(*(heads[i] for i in shown), right=right)
-    for column, i in zip(table.columns, shown, strict=True):
-        column.width = widths[i]
-    for cells in rows:
-        # Addresses in brackets are no markup; the state's colour is.
-        table.add_row(*(cells[i] if heads[i] == "state" else escape(cells[i]) for i in shown))
-    return table
-
-
-def flow_table(flows: Flows, total: int, *, color: bool, width: int = WIDE) -> str:
-    """Flows as a table."""
+def flow_table(
+    flows: Flows,
+    total: int,
+    *,
+    color: bool,
+    width: int = WIDE,
+    sort: str | None = None,
+    ascending: bool = False,
+) -> str:
+    """Flows as a table. The column that they are sorted by is shown on every terminal."""
     console = _console(color, width)
-    heads = (
-        "id",
-        "proto",
-        "client",
-        "server",
-        "start (UTC)",
-        "duration",
-        "packets",
-        "sent",
-        "received",
-        "state",
-        "in",
-    )
-    rows = [_flow_cells(row) for row in flows.to_dicts()]
-    shown, _ = _fitting(heads, rows, width)
-    console.print(_flow_rows(heads, rows, width, right="id,duration,packets,sent,received"))
-    if len(flows) < total:
-        console.print(f"{len(flows):,} of {total:,} flows; --limit 0 shows all, --sort COLUMN orders them")
-    else:
-        console.print(f"{total:,} flows")
-    missing = [head for i, head in enumerate(heads) if i not in shown]
+    there = flows.columns
+    # Behind the addresses stands what was asked for.
+    extra = [name for name in ("service", "server_name", "rtt", "conn_state") if name in there]
+    more = bool(extra)
+    by = _SORTED.get(sort, sort) if sort else None
+    rest = []
+    if sort and by not in (*_HEADS, *extra):
+        rest = [(by or sort, sort)]
+    heads = [*_HEADS[:4], *extra, *_HEADS[4:], *(head for head, _ in rest)]
+    dicts = flows.to_dicts()
+    rows = []
+    for row in dicts:
+        cells = _flow_cells(row)
+        wanted = [_value(row, name) for name in extra]
+        rows.append([*cells[:4], *wanted, *cells[4:], *(_value(row, name) for _, name in rest)])
+    short, right = dict(_FLOWS.short), list(_FLOWS.right)
+    for head, name in rest:
+        if any(isinstance(row.get(name), str) for row in dicts):
+            short[head] = grid.TEXT
+        else:
+            right.append(head)
+    layout = grid.Layout(
+        right=right, going=[name for name in _FLOWS.going if name != by],
+        last=[name for name in _FLOWS.last if name != by], short=short, markup=_FLOWS.markup,
+    )  # fmt: skip
+    missing = grid.show(console, heads, rows, layout)
+    order = "the largest by bytes"
+    console.print(listed(len(flows), total, ("flow", "flows"), sort, ascending=ascending, order=order))
     if missing:
-        console.print(f"no room for: {', '.join(missing)}")
+        console.print(missing)
+    if missing or more:
+        console.print("all columns: --format csv")
     return _text(console)
 
 
@@ -161,7 +192,13 @@ def kept_table(flows: Flows, kept: Sequence[Kept], *, color: bool, width: int = 
         cells, left = _flow_cells(row), kept[row["flow_id"]]
         both = units.size(row["client_bytes"] + row["server_bytes"])
         rows.append([*cells[:4], cells[10], cells[6], f"{left.packets:,}", both, units.size(left.bytes)])
-    console.print(_flow_rows(heads, rows, width, right="id,packets,packets kept,bytes,bytes kept"))
+    layout = grid.Layout(
+        right=("id", "packets", "packets kept", "bytes", "bytes kept"),
+        going=("in", "id", "proto", "packets", "packets kept"), short=_FLOWS.short,
+    )  # fmt: skip
+    missing = grid.show(console, heads, rows, layout)
+    if missing:
+        console.print(missing)
     return _text(console)
 
 
@@ -170,29 +207,46 @@ def _file_lines(scan: _native.FileScan) -> list[tuple[str, str]]:
     links = ", ".join(f"{name} ({packets:,})" for name, packets in scan["link_types"].items()) or "no packets"
     bytes_ = f"{units.size(scan['bytes'])}, {units.size(scan['wire_bytes'])} on the wire"
     lines = [
-        ("format", f"{form}, {units.size(scan['size'])}, {len(scan['interfaces'])} interfaces"),
+        (
+            "format",
+            f"{form}, {units.size(scan['size'])}, {units.count(len(scan['interfaces']), 'interface')}",
+        ),
         ("link types", links),
         ("packets", f"{scan['packets']:,} of {bytes_}"),
     ]
     if scan["packets_filtered"]:
-        out = f"{scan['packets_filtered']:,} packets of {units.size(scan['bytes_filtered'])} do not match"
+        out = f"{units.count(scan['packets_filtered'], 'packet')} of {units.size(scan['bytes_filtered'])}"
+        out += " does not match" if scan["packets_filtered"] == 1 else " do not match"
         lines.append(("filter", out))
     if scan["first_ts"] is not None and scan["last_ts"] is not None:
         span = units.duration(scan["last_ts"] - scan["first_ts"])
         lines.append(("time", f"{units.time(scan['first_ts'])} to {units.time(scan['last_ts'])}, {span}"))
     if scan["out_of_order"]:
-        lines.append(("out of order", f"{scan['out_of_order']:,} packets"))
+        lines.append(("out of order", units.count(scan["out_of_order"], "packet")))
     for name, counts in (("no flow", scan["no_flow"]), ("odd", scan["anomalies"])):
         if counts:
             lines.append((name, ", ".join(f"{what} {n:,}" for what, n in counts.items())))
     if scan["original_packets"] is not None:
-        lines.append(("trimmed", f"{scan['original_packets']:,} packets before, says its ledger"))
+        lines.append(
+            ("trimmed", f"{units.count(scan['original_packets'], 'packet')} before, says its ledger")
+        )
     if scan["index"] != "none":
         fits = scan["index"] == "fits"
         lines.append(("index", "fits" if fits else f"does not fit: {safe(scan['index_note'] or '')}"))
     problem = damage(scan)
     lines.append(("damage", problem or "none"))
     return lines
+
+
+_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|us|ms|s|min|h|%|packets?|interfaces?)\b)")
+
+
+def _wrapped(name: str, value: str, width: int) -> list[str]:
+    """A named value on lines that fit; no number is parted from its unit."""
+    joined = _UNIT.sub("\N{NO-BREAK SPACE}", value)
+    lines = textwrap.wrap(joined, max(width - 16, 20), break_on_hyphens=False) or [""]
+    parts = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+    return [f"  {name if i == 0 else '':13} {part}" for i, part in enumerate(parts)]
 
 
 def info(report: InfoReport, *, color: bool, width: int = WIDE) -> str:
@@ -203,63 +257,79 @@ def info(report: InfoReport, *, color: bool, width: int = WIDE) -> str:
     for scan in report.files:
         console.print(f"[bold]{escape(safe(scan['path']))}[/]")
         for name, value in _file_lines(scan):
-            console.print(
-                f"  {name:13} {escape(value)}", style="red" if name == "damage" and value != "none" else None
-            )
+            style = "red" if name == "damage" and value != "none" else None
+            for line in _wrapped(name, value, width):
+                console.print(escape(line), style=style)
         console.print()
-    console.print(f"[bold]{report.flows:,} flows by size[/]")
+    console.print(f"[bold]{units.count(report.flows, 'flow')} by size[/]")
     widest = max((b[2] for b in report.histogram), default=0) or 1
-    table = _table("up to", "flows", "bytes", "share of the bytes", right="up to,flows,bytes")
+    heads = ("up to", "flows", "bytes", "share of the bytes")
+    rows = []
     for bound, flows, size in report.histogram:
         limit = "more" if bound >= 1 << 62 else units.size(bound)
         bar = "█" * round(30 * size / widest) or ("▏" if size else "")
         share = units.percent(size, report.bytes)
-        table.add_row(limit, f"{flows:,}", units.size(size), f"[cyan]{bar}[/] {share}")
-    console.print(table)
+        rows.append([limit, f"{flows:,}", units.size(size), f"[cyan]{bar}[/] {share}"])
+    bars = grid.Layout(right=heads[:3], going=("share of the bytes",), markup=("share of the bytes",))
+    note = grid.show(console, heads, rows, bars)
+    if note:
+        console.print(note)
     console.print("[bold]what a cutoff would save[/]")
-    table = _table("cutoff", "packets cut", "bytes kept", "bytes saved", "share", "flows cut",
-                   right="cutoff,packets cut,bytes kept,bytes saved,share,flows cut")  # fmt: skip
+    saving = ("cutoff", "packets cut", "bytes kept", "bytes saved", "share", "flows cut")
+    rows = []
     for what in report.what_if:
         saved = report.bytes - what["kept_bytes"]
-        table.add_row(
+        rows.append([
             units.cutoff(what["cutoff"]), f"{report.packets - what['kept_packets']:,}",
             units.size(what["kept_bytes"]), units.size(saved), units.percent(saved, report.bytes),
             f"{what['flows_cut']:,}",
-        )  # fmt: skip
-    console.print(table)
+        ])  # fmt: skip
+    going = ("packets cut", "flows cut", "bytes kept", "share")
+    note = grid.show(console, saving, rows, grid.Layout(right=saving, going=going))
+    if note:
+        console.print(note)
     return _text(console)
 
 
 def trim(report: TrimReport, written: str | None = None, *, color: bool, width: int = WIDE) -> str:
     """What was cut, file by file and in all; ``written``: the report that a dry run wrote, too."""
-    from rich.markup import escape
-
     console = _console(color, width)
     heads = ("file", "packets", "kept", "cut", "size", "now", "saved", "flows cut")
-    table = _table(*heads, right=",".join(heads[1:]))
+    rows = []
     for result in report.files:
         t = result.trim
         if t is None:
-            table.add_row(escape(safe(result.path)), *["-"] * 6, "-")
+            rows.append([safe(result.path), *["-"] * 7])
             continue
-        table.add_row(
-            escape(safe(result.path)), f"{t['packets']:,}", f"{t['packets_kept']:,}", f"{t['packets_cut']:,}",
+        rows.append([
+            safe(result.path), f"{t['packets']:,}", f"{t['packets_kept']:,}", f"{t['packets_cut']:,}",
             units.size(t["size"]), units.size(t["out_bytes"]),
             units.percent(max(t["size"] - t["out_bytes"], 0), t["size"]), f"{t['flows_cut']:,}",
-        )  # fmt: skip
+        ])  # fmt: skip
+    every: list[str] = []
     if len(report.files) > 1:
         size, out = report.total("size"), report.total("out_bytes")
-        table.add_section()
-        table.add_row(
+        every = [
             "all", f"{report.total('packets'):,}", f"{report.total('packets_kept'):,}",
             f"{report.total('packets_cut'):,}", units.size(size), units.size(out),
             units.percent(max(size - out, 0), size), f"{report.total('flows_cut'):,}",
-        )  # fmt: skip
-    console.print(table)
+        ]  # fmt: skip
+    layout = grid.Layout(
+        right=heads[1:], going=("kept", "flows cut", "cut", "packets", "size"),
+        short={"file": grid.Short(grid.middle, 24, 10)},
+    )  # fmt: skip
+    note = grid.show(console, heads, rows, layout, total=every)
+    if note:
+        console.print(note)
     dropped = report.total("packets_dropped")
     if dropped:
         bytes_ = units.size(report.total("bytes_dropped"))
-        console.print(f"{dropped:,} packets of {bytes_} do not match the filter and were dropped")
+        fate = (
+            "does not match the filter and was dropped"
+            if dropped == 1
+            else "do not match the filter and were dropped"
+        )
+        console.print(f"{units.count(dropped, 'packet')} of {bytes_} {fate}")
     if report.dry_run:
         wrote = "nothing was written" if written is None else f"only {escape(safe(written))} was written"
         console.print(f"dry run: {wrote}")

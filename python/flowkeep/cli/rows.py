@@ -52,7 +52,7 @@ def check(given: dict[str, Any], found: Found) -> None:
 def write(
     rows: Frame,
     found: Found,
-    render: Callable[[list[dict[str, Any]], int, bool, int], str],
+    render: Callable[..., str],
     given: dict[str, Any],
 ) -> int:
     """Write the rows as the options say; gives the exit status."""
@@ -66,12 +66,14 @@ def write(
     else:
         rows = rows.slice(0, most)
 
+    order = {"sort": given["sort"], "ascending": given["ascending"]}
+
     def table(shown: Frame, out: IO[bytes]) -> None:
         if output == "-":
-            text = render(shown.to_dicts(), total, colored(sys.stdout), width(sys.stdout))
+            text = render(shown.to_dicts(), total, colored(sys.stdout), width(sys.stdout), **order)
             out.write(encoded(text))
         else:
-            text = render(shown.to_dicts(), total, False, WIDE)
+            text = render(shown.to_dicts(), total, False, WIDE, **order)
             out.write(text.encode(errors="backslashreplace"))
 
     export(rows, form, output, writer=table if form == "table" else None)

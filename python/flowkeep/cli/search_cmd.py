@@ -6,6 +6,7 @@ from typing import IO, Any, Literal
 
 import click
 
+from .. import units
 from ..errors import UsageError
 from ..ops.export import check_target, choose_format, encoded
 from ..ops.search import MOST, Pattern, SearchReport, write_hits
@@ -98,9 +99,9 @@ def _table(report: SearchReport, out: IO[bytes]) -> None:
 
 def _notes(report: SearchReport, *, listed: bool) -> None:
     if listed:
-        flows = f"{len(report.found)} of {len(report.flows)} flows"
+        flows = f"{len(report.found):,} of {units.count(len(report.flows), 'flow')}"
         more = f"; {len(report.hits)} are listed, see --max-hits" if report.matches > len(report.hits) else ""
-        complain(f"{report.matches} matches in {flows}{more}")
+        complain(f"{units.count(report.matches, 'match', 'matches')} in {flows}{more}")
     if report.unjoined:
         complain(f"{report.unjoined} segments were searched by themselves: too many streams at a time")
     if report.unlisted:

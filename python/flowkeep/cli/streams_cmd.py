@@ -107,9 +107,10 @@ def streams(
 
 def _said(report: StreamsReport) -> str:
     text = (
-        f"{safe(report.output)}: {report.files} files of {report.flows} flows, {units.size(report.bytes)}; "
-        f"{report.gaps} gaps"
+        f"{safe(report.output)}: {units.count(report.files, 'file')} of {units.count(report.flows, 'flow')}, "
+        f"{units.size(report.bytes)}; {units.count(report.gaps, 'gap')}"
     )
     if report.missing:
         text += f" of {units.size(report.missing)}"
-    return f"{text}, {report.overlaps} ranges with two versions, {report.anomalies} anomalies"
+    ranges = units.count(report.overlaps, "range")
+    return f"{text}, {ranges} with two versions, {units.count(report.anomalies, 'anomaly', 'anomalies')}"

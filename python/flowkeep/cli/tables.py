@@ -6,11 +6,18 @@ from typing import Any
 
 from .. import units
 from ..text import safe
-from .render import _console, _end, _table, _text
+from . import grid
+from .render import _console, _end, _start, _text, listed
+from .stream import WIDE
 
-
-def _start(ns: int) -> str:
-    return units.time(ns, digits=0).replace("T", " ").rstrip("Z")[2:]
+_HOST_SORTED = {
+    "flows_as_client": "client", "flows_as_server": "server", "packets_sent": "packets",
+    "packets_received": "packets", "first_ts": "first (UTC)", "last_ts": "last (UTC)", "os_hint": "system",
+    "hops": "system", "macs": "MAC", "ports_served": "serves",
+}  # fmt: skip
+_SERVICE_SORTED = {
+    "client_bytes": "sent", "server_bytes": "received", "first_ts": "first (UTC)", "last_ts": "last (UTC)",
+}  # fmt: skip
 
 
 def _list(values: list[str] | None, most: int) -> str:
@@ -20,27 +27,26 @@ def _list(values: list[str] | None, most: int) -> str:
 
 
 def _show(
-    heads: list[str], right: list[str], rows: list[list[str]], what: str, total: int, color: bool, width: int
+    heads: list[str], rows: list[list[str]], layout: grid.Layout, footer: str, color: bool, width: int
 ) -> str:
-    from rich.markup import escape
-
     console = _console(color, width)
-    table = _table(*heads, right=",".join(right))
-    for i, column in enumerate(table.columns):
-        if heads[i] in right:
-            # Numbers are never shortened; texts are when the terminal is narrow.
-            column.min_width = max([len(heads[i]), *(len(cells[i]) for cells in rows)])
-    for cells in rows:
-        table.add_row(*map(escape, cells))
-    console.print(table)
-    if len(rows) < total:
-        console.print(f"{len(rows):,} of {total:,} {what}; --limit 0 shows all, --sort COLUMN orders them")
-    else:
-        console.print(f"{total:,} {what}")
+    note = grid.show(console, heads, rows, layout)
+    console.print(footer)
+    if note:
+        console.print(note)
+        console.print("all columns: --format csv")
     return _text(console)
 
 
-def host_table(rows: list[dict[str, Any]], total: int, color: bool, width: int) -> str:
+def _without(names: tuple[str, ...], sort: str | None, shown: dict[str, str]) -> list[str]:
+    """Columns that may go: all but the one that the rows are sorted by."""
+    return [name for name in names if not sort or name != shown.get(sort, sort)]
+
+
+def host_table(
+    rows: list[dict[str, Any]], total: int, color: bool, width: int = WIDE, *, sort: str | None = None,
+    ascending: bool = False,
+) -> str:  # fmt: skip
     """Hosts as a table."""
     heads = ["address", "client", "server", "sent", "received", "packets", "peers", "serves", "first (UTC)",
              "last (UTC)", "system", "MAC", "names"]  # fmt: skip
@@ -57,10 +63,25 @@ def host_table(rows: list[dict[str, Any]], total: int, color: bool, width: int) 
     ]  # fmt: skip
     if not any(row["names"] for row in rows):
         heads, cells = heads[:-1], [row[:-1] for row in cells]
-    return _show(heads, heads[1:7], cells, "addresses", total, color, width)
+    layout = grid.Layout(
+        right=heads[1:7],
+        going=_without(
+            ("system", "MAC", "first (UTC)", "packets", "client", "server", "last (UTC)", "names", "serves"),
+            sort, _HOST_SORTED,
+        ),
+        short={
+            "address": grid.ADDRESS, "first (UTC)": grid.DATE, "last (UTC)": grid.DATE, "names": grid.TEXT,
+        },
+    )  # fmt: skip
+    what = ("address", "addresses")
+    footer = listed(len(rows), total, what, sort, ascending=ascending, order="those with most bytes")
+    return _show(heads, cells, layout, footer, color, width)
 
 
-def service_table(rows: list[dict[str, Any]], total: int, color: bool, width: int) -> str:
+def service_table(
+    rows: list[dict[str, Any]], total: int, color: bool, width: int = WIDE, *, sort: str | None = None,
+    ascending: bool = False,
+) -> str:  # fmt: skip
     """Services as a table."""
     heads = ["client", "server", "proto", "flows", "sent", "received", "first (UTC)", "last (UTC)",
              "regularity", "period", "jitter"]  # fmt: skip
@@ -75,5 +96,15 @@ def service_table(rows: list[dict[str, Any]], total: int, color: bool, width: in
         ]
         for row in rows
     ]  # fmt: skip
-    right = ["flows", "sent", "received", "regularity", "period", "jitter"]
-    return _show(heads, right, cells, "services", total, color, width)
+    layout = grid.Layout(
+        right=("flows", "sent", "received", "regularity", "period", "jitter"),
+        going=_without(
+            ("first (UTC)", "jitter", "proto", "last (UTC)", "received", "sent"), sort, _SERVICE_SORTED
+        ),
+        short={
+            "client": grid.ADDRESS, "server": grid.ADDRESS, "first (UTC)": grid.DATE, "last (UTC)": grid.DATE,
+        },
+    )  # fmt: skip
+    what = ("service", "services")
+    footer = listed(len(rows), total, what, sort, ascending=ascending, order="the most regular ones")
+    return _show(heads, cells, layout, footer, color, width)
