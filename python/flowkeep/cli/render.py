@@ -293,6 +293,8 @@ def info(report: InfoReport, *, color: bool, width: int = WIDE) -> str:
 
 def trim(report: TrimReport, written: str | None = None, *, color: bool, width: int = WIDE) -> str:
     """What was cut, file by file and in all; ``written``: the report that a dry run wrote, too."""
+    from rich.markup import escape
+
     console = _console(color, width)
     heads = ("file", "packets", "kept", "cut", "size", "now", "saved", "flows cut")
     rows = []
