@@ -302,7 +302,7 @@ impl Flow {
         }
     }
 
-    /// A SYN without ACK from `dir` with sequence number `seq` (DESIGN: outside the old
+    /// A SYN without ACK from `dir` with sequence number `seq` (outside the old
     /// connection's window, or after FIN or RST).
     fn boundary_of_syn(&self, dir: usize, seq: u32) -> Boundary {
         if self.flags & flag::CLOSED != 0 {
