@@ -306,8 +306,8 @@ def test_a_damaged_index_is_noticed_at_every_byte(tmp_path: Path) -> None:
         index_of(path).write_bytes(broken)
         flows = fk.open(path).flows()
         assert flows.to_dicts() == right  # by the index, if the damage is where packets lie
-        report = fk.open(path).extract(tmp_path / "a", fk.FlowQuery(flows=("3",)))
-        fk.open(path, options=NO_INDEX).extract(tmp_path / "b", fk.FlowQuery(flows=("3",)))
+        report = fk.open(path).extract(tmp_path / "a", fk.FlowQuery(flows=("3",)), force=True)
+        fk.open(path, options=NO_INDEX).extract(tmp_path / "b", fk.FlowQuery(flows=("3",)), force=True)
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
         assert report.scans[0]["index"] in ("used", "misfit")
     index_of(path).unlink()

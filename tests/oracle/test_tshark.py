@@ -32,6 +32,7 @@ DIFFERENT = {
     "kerberos_fuzz.pcapng": "a TCP data offset below 5: flowkeep takes 20 bytes, tshark the field",
     "NullLoopback.pcap": "the family is an EtherType in odd byte order, which tshark guesses",
     "null_loopback.pcap": "as NullLoopback.pcap",
+    "test2.rewrite_dltuser": "IPv6 behind the type of IPv4: malformed to flowkeep",
     "ipv4-options.pcap": "source routes: flowkeep takes the header's address, tshark the last hop",
     "ip4_bad_fragment.pcap": "MPLS carries what only begins like IPv4, with a header longer than the frame",
     "bigtcp-ipv4-vxlan-ipv6.pcap": "UDP length 0 of BIG TCP: tshark does not look into VXLAN then",

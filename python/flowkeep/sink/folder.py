@@ -30,24 +30,31 @@ class PartFolder:
         self.path = path
         self.part = part_path(Path(os.path.abspath(path)))
         self._done = False
+        made, fd = False, -1
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise UsageError(f"{safe(path)} is already there: name a new or an empty folder")
             self.part.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):
                 self.part.mkdir()
-            self._fd = os.open(self.part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise self._failed(error) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            raise BusyError(f"{safe(path)}: another flowkeep is making this folder; wait for it") from None
-        except BaseException:
-            os.close(self._fd)
+                made = True
+            fd = os.open(self.part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._empty()
+        except BaseException as error:
+            # An interrupt, too, leaves nothing behind.
+            if made:
+                shutil.rmtree(self.part, ignore_errors=True)
+            if fd >= 0:
+                os.close(fd)
+            if isinstance(error, BlockingIOError):
+                raise BusyError(
+                    f"{safe(path)}: another flowkeep is making this folder; wait for it"
+                ) from None
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
             raise
-        self._empty()
+        self._fd = fd
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"{safe(self.path)}: cannot be written: {error.strerror}")
