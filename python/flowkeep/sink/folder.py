@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
+import signal
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ class PartFolder:
         self.part = part_path(Path(os.path.abspath(path)))
         self._done = False
         made, fd = False, -1
+        # From here to the inside of the with statement an interrupt has to wait: nobody would clean up.
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise UsageError(f"{safe(path)} is already there: name a new or an empty folder")
@@ -47,6 +50,7 @@ class PartFolder:
                 shutil.rmtree(self.part, ignore_errors=True)
             if fd >= 0:
                 os.close(fd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             if isinstance(error, BlockingIOError):
                 raise BusyError(
                     f"{safe(path)}: another flowkeep is making this folder; wait for it"
@@ -79,7 +83,12 @@ class PartFolder:
             raise self._failed(error) from error
 
     def __enter__(self) -> PartFolder:
-        """The folder itself."""
+        """The folder itself. An interrupt that had to wait comes now."""
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
