@@ -33,6 +33,7 @@ DIFFERENT = {
     "NullLoopback.pcap": "the family is an EtherType in odd byte order, which tshark guesses",
     "null_loopback.pcap": "as NullLoopback.pcap",
     "test2.rewrite_dltuser": "IPv6 behind the type of IPv4: malformed to flowkeep",
+    "test.rewrite_layer2": "as test2.rewrite_dltuser",
     "ipv4-options.pcap": "source routes: flowkeep takes the header's address, tshark the last hop",
     "ip4_bad_fragment.pcap": "MPLS carries what only begins like IPv4, with a header longer than the frame",
     "bigtcp-ipv4-vxlan-ipv6.pcap": "UDP length 0 of BIG TCP: tshark does not look into VXLAN then",
