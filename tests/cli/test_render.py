@@ -12,6 +12,7 @@ from flowkeep.cli import grid, render, tables
 from flowkeep.ops.export import encoded
 
 from tests import wire
+from tests.cli import command
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 CLIENT = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:1"
@@ -243,3 +244,12 @@ def test_a_date_loses_its_century_and_nothing_else() -> None:
     assert grid.date("2023-11-14 22:13:20", 18) == "23-11-14 22:13:20"
     assert grid.date("2023-11-14 22:13:20", 19) == "2023-11-14 22:13:20"
     assert grid.date("99999999999999999999 ns", 5) == "99999999999999999999 ns"
+
+
+def test_shares_of_flows_add_up_on_a_trimmed_capture(tmp_path: Path) -> None:
+    packets = wire.tcp_session("10.0.0.1:40000", "10.0.0.2:80", script=[("s", bytes(90_000))])
+    (tmp_path / "a.pcap").write_bytes(wire.pcap(packets))
+    assert command.run("trim", "1kB", tmp_path / "a.pcap", "--in-place").returncode == 0
+    done = command.run("info", tmp_path / "a.pcap")
+    lines = [line for line in done.stdout.decode().split("\n") if line.startswith("  100 kB")]
+    assert lines and lines[0].endswith(" 100.0 %")

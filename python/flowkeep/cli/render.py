@@ -263,12 +263,14 @@ def info(report: InfoReport, *, color: bool, width: int = WIDE) -> str:
         console.print()
     console.print(f"[bold]{units.count(report.flows, 'flow')} by size[/]")
     widest = max((b[2] for b in report.histogram), default=0) or 1
+    # Flows of trimmed captures count with what they were: more than the packets that are left.
+    all_bytes = sum(b[2] for b in report.histogram)
     heads = ("up to", "flows", "bytes", "share of the bytes")
     rows = []
     for bound, flows, size in report.histogram:
         limit = "more" if bound >= 1 << 62 else units.size(bound)
         bar = "█" * round(30 * size / widest) or ("▏" if size else "")
-        share = units.percent(size, report.bytes)
+        share = units.percent(size, all_bytes)
         rows.append([limit, f"{flows:,}", units.size(size), f"[cyan]{bar}[/] {share}"])
     bars = grid.Layout(right=heads[:3], going=("share of the bytes",), markup=("share of the bytes",))
     note = grid.show(console, heads, rows, bars)
