@@ -181,7 +181,7 @@ fn ask(bytes: &[u8]) -> Step<(u16, bool)> {
         1 => {
             ensure((8..=4096).contains(&len))?;
             c.inner(len as usize, |c| {
-                for _ in 0..2 * c.u16()? {
+                for _ in 0..2 * u32::from(c.u16()?) {
                     ensure(is_text(c.counted(2)?))?;
                 }
                 Ok(())
@@ -191,7 +191,9 @@ fn ask(bytes: &[u8]) -> Step<(u16, bool)> {
             return Ok((stream, true));
         }
         5 => ensure(len == 0 && c.is_empty())?,
-        7 | 9 => ensure((5..=len).contains(&(c.u32()? + 4)) && is_text(c.take(c.left().min(8))?))?,
+        7 | 9 => {
+            ensure((5..=len).contains(&c.u32()?.saturating_add(4)) && is_text(c.take(c.left().min(8))?))?
+        }
         10 | 11 | 13 | 15 => ensure(len >= 2)?,
         _ => return Err(Stop::No),
     }
