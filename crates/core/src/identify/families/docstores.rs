@@ -192,7 +192,7 @@ fn ask(bytes: &[u8]) -> Step<(u16, bool)> {
         }
         5 => ensure(len == 0 && c.is_empty())?,
         7 | 9 => {
-            ensure((5..=len).contains(&c.u32()?.saturating_add(4)) && is_text(c.take(c.left().min(8))?))?
+            ensure((5..=len).contains(&c.u32()?.saturating_add(4)) && is_text(c.take(c.left().min(8))?))?;
         }
         10 | 11 | 13 | 15 => ensure(len >= 2)?,
         _ => return Err(Stop::No),
