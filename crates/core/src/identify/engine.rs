@@ -5,6 +5,8 @@
 //! together at most [`ROOM`] bytes; when that is used up, a further flow is decided by its first packet, and
 //! counted in [`Engine::hurried`]. A flow that is decided by its first packet allocates nothing.
 
+use std::borrow::Cow;
+
 use super::dispatch::{Dispatch, Set};
 use super::pending::Pending;
 use super::registry;
@@ -23,8 +25,8 @@ pub const HELLO: usize = 16_384 + 5;
 /// Bytes held by all flows that wait.
 pub const ROOM: usize = 256 << 20;
 
-/// Emptied boxes kept for the next flow.
-const SPARE: usize = 1024;
+/// Bytes of emptied boxes kept for the next flows.
+const SPARE: usize = 16 << 20;
 const NO_LABEL: u16 = u16::MAX;
 
 /// One packet with payload.
@@ -120,6 +122,7 @@ pub struct Engine {
     dispatch: Dispatch,
     #[allow(clippy::vec_box)] // boxes go from here into states and back, unmoved
     spare: Vec<Box<Pending>>,
+    spare_room: usize,
     room: usize,
     hurried: u64,
 }
@@ -141,7 +144,7 @@ impl Engine {
             families.iter().flat_map(|family| family.protocols).copied().collect();
         labels.sort_unstable_by_key(|protocol| protocol.label);
         let dispatch = Dispatch::new(&rules);
-        Self { rules, labels, dispatch, spare: Vec::new(), room: 0, hurried: 0 }
+        Self { rules, labels, dispatch, spare: Vec::new(), spare_room: 0, room: 0, hurried: 0 }
     }
 
     /// All protocols, by label.
@@ -160,15 +163,24 @@ impl Engine {
     }
 
     /// `label`, or `parent/label`.
-    pub fn path(&self, answer: &Answer) -> String {
+    pub fn path(&self, answer: &Answer) -> Cow<'static, str> {
         let label = self.protocol(answer).label;
-        self.parent(answer).map_or_else(|| label.to_owned(), |parent| format!("{}/{label}", parent.label))
+        match self.parent(answer) {
+            Some(parent) => format!("{}/{label}", parent.label).into(),
+            None => label.into(),
+        }
     }
 
     /// The rule that told, as `tls.hello`.
     pub fn rule(&self, answer: &Answer) -> String {
+        let (label, name) = self.rule_parts(answer);
+        [label, ".", name].concat()
+    }
+
+    /// Its label and its name.
+    pub fn rule_parts(&self, answer: &Answer) -> (&'static str, &'static str) {
         let rule = &self.rules[usize::from(answer.rule)];
-        format!("{}.{}", rule.label, rule.name)
+        (rule.label, rule.name)
     }
 
     /// Flows that were decided by their first packet because too many others waited.
@@ -273,7 +285,7 @@ impl Engine {
                 Now::Nothing => return Inner::Unknown,
             }
         }
-        let mut pending = self.spare.pop().unwrap_or_else(Pending::new);
+        let mut pending = self.take_spare();
         pending.want = want;
         pending.alive = alive;
         pending.push(input);
@@ -283,8 +295,7 @@ impl Engine {
             let mut alive = pending.alive;
             if let Now::Sure(answer) = self.judge(&view, &mut alive) {
                 decided(&oriented(&view, &answer), &answer);
-                pending.clear();
-                self.spare.push(pending);
+                self.put_spare(pending);
                 return Inner::Known(answer);
             }
         }
@@ -342,12 +353,24 @@ impl Engine {
     }
 
     fn close(&mut self, inner: Inner) {
-        if let Inner::Open(_, mut pending) = inner {
+        if let Inner::Open(_, pending) = inner {
             self.room -= pending.room();
-            if self.spare.len() < SPARE {
-                pending.clear();
-                self.spare.push(pending);
-            }
+            self.put_spare(pending);
+        }
+    }
+
+    fn take_spare(&mut self) -> Box<Pending> {
+        let Some(pending) = self.spare.pop() else { return Pending::new() };
+        self.spare_room -= pending.room();
+        pending
+    }
+
+    fn put_spare(&mut self, mut pending: Box<Pending>) {
+        pending.clear();
+        let room = pending.room();
+        if self.spare_room + room <= SPARE {
+            self.spare_room += room;
+            self.spare.push(pending);
         }
     }
 
@@ -358,6 +381,9 @@ impl Engine {
         for (alive, view) in alive.iter_mut().zip([*view, view.flipped()]) {
             if best.is_some_and(|(found, ..)| found.confidence >= confidence::FINAL) {
                 break;
+            }
+            if alive.is_empty() {
+                continue;
             }
             self.dispatch.narrow(alive, view.transport, &view.client, &view.server);
             for number in alive.iter() {

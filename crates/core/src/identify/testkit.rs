@@ -71,8 +71,9 @@ impl Talk {
 
     /// `label` or `parent/label`, or an empty text.
     pub fn label(&self) -> String {
-        ENGINE
-            .with_borrow_mut(|engine| self.run(engine).map(|answer| engine.path(&answer)).unwrap_or_default())
+        ENGINE.with_borrow_mut(|engine| {
+            self.run(engine).map(|answer| engine.path(&answer).into_owned()).unwrap_or_default()
+        })
     }
 
     /// Confidence, or 0.

@@ -179,11 +179,10 @@ fn irc(v: &View<'_>) -> Verdict {
         let mut c = Cursor::new(bytes);
         let mut both = [false; 2];
         for _ in 0..4 {
-            let line = match c.line(510) {
+            let line = match c.text_line(510) {
                 Err(Stop::More) if both != [false; 2] => break,
                 line => line?,
             };
-            ensure(is_text(line))?;
             let (verb, rest) = word(line);
             if is_one_of(verb, &[b"NICK"]) {
                 ensure(!rest.is_empty() && rest.len() <= 64)?;
@@ -204,9 +203,7 @@ fn irc(v: &View<'_>) -> Verdict {
         Ok(both == [true; 2])
     }))?;
     let told = maybe(v.server.parse(|bytes| {
-        let line = Cursor::new(bytes).line(510)?;
-        ensure(is_text(line))?;
-        let (first, rest) = word(line);
+        let (first, rest) = word(Cursor::new(bytes).text_line(510)?);
         if first.starts_with(b":") {
             let verb = word(rest).0;
             return ensure(

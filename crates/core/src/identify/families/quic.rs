@@ -105,6 +105,9 @@ fn long_header(bytes: &[u8]) -> Step<Head<'_>> {
 }
 
 fn quic(v: &View<'_>) -> Verdict {
+    if v.client.is_silent() {
+        v.server.parse(long_header)?;
+    }
     let asked = v.client.parse(long_header)?;
     ensure(asked.version != 0)?;
     let first = v.client.first_len();
@@ -150,6 +153,7 @@ fn quic(v: &View<'_>) -> Verdict {
 
 /// gQUIC up to Q043: flags, connection id, version as text, and a packet number.
 fn google(v: &View<'_>) -> Verdict {
+    ensure(v.first_speaker() == Who::Client)?;
     let id = v.client.parse(|bytes| {
         let mut c = Cursor::new(bytes);
         let flags = c.u8()?;

@@ -121,7 +121,10 @@ pub const FAMILY: Family = Family {
             on: UDP,
             client: Starts::Any,
             server: Starts::Any,
-            check: |v| v.asked(SURE, zerotier_hello, zerotier_answer, |(), &len| len >= 28),
+            check: |v| {
+                ensure(v.first_speaker() == Who::Client)?;
+                v.asked(SURE, zerotier_hello, zerotier_answer, |(), &len| len >= 28)
+            },
         },
         Rule {
             label: "disco",

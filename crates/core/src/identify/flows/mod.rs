@@ -105,6 +105,12 @@ impl Identified {
         &mut block[at]
     }
 
+    /// Nothing is shown of this flow: it was not recognised and has no names.
+    pub fn is_blank(&self, n: u32) -> bool {
+        self.known(n)
+            .is_none_or(|entry| entry.names == 0 && entry.hint == 0 && entry.state.answer().is_none())
+    }
+
     fn known(&self, n: u32) -> Option<&Entry> {
         self.blocks.get((n >> BLOCK_BITS) as usize)?.get(n as usize & (BLOCK - 1))
     }
@@ -132,7 +138,12 @@ impl Identified {
     /// A packet with payload of a flow that is not decided, or is watched.
     fn look(&mut self, n: u32, flow: &Flow, facts: &Facts, transport: Transport, bytes: &[u8], len: u32) {
         let dir = facts.dir & 1;
-        let (c, guessed) = client(flow);
+        let opener = if transport == Transport::Tcp {
+            let (c, guessed) = client(flow);
+            (!guessed).then_some(c as u8)
+        } else {
+            None
+        };
         let side = &flow.side[usize::from(dir)];
         let seq = facts.seq.wrapping_add(u32::from(facts.tcp_flags & tcp_flag::SYN != 0));
         let input = Input {
@@ -142,7 +153,7 @@ impl Identified {
             len,
             seq,
             start: (side.seen & seen::SYN != 0).then(|| side.syn.wrapping_add(1)),
-            opener: (transport == Transport::Tcp && !guessed).then_some(c as u8),
+            opener,
         };
         let entry = &mut self.blocks[(n >> BLOCK_BITS) as usize][n as usize & (BLOCK - 1)];
         let mut noted =

@@ -4,7 +4,7 @@ use super::super::engine::Answer;
 use super::super::names::fingerprint::{ja3, ja4, Carrier};
 use super::super::names::tls::{handshake, ClientHello};
 use super::super::names::{cert, dns, http, quic};
-use super::super::text::printable;
+use super::super::text::{plain, printable};
 use super::super::view::View;
 use super::learn::{Address, Addresses};
 use super::texts::Texts;
@@ -103,7 +103,11 @@ impl Noted<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> u32 {
-        self.texts.put(&printable(&bytes[..bytes.len().min(MAX_NAME)]))
+        let shown = &bytes[..bytes.len().min(MAX_NAME)];
+        match plain(shown) {
+            Some(text) => self.texts.put(text),
+            None => self.texts.put(&printable(shown)),
+        }
     }
 
     fn hello(&mut self, hello: &ClientHello<'_>, whole: bool, carrier: Carrier, names: &mut Names) {
