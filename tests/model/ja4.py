@@ -13,7 +13,6 @@ _VERSIONS = {
     0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2",
     0xFEFF: "d1", 0xFEFD: "d2", 0xFEFC: "d3",
 }  # fmt: skip
-_NEWEST_FIRST = (0x0304, 0xFEFC, 0x0303, 0xFEFD, 0x0302, 0xFEFF, 0x0301, 0x0300, 0x0002)
 SNI, ALPN = 0, 16
 
 
@@ -66,7 +65,8 @@ def ja4(hello: Hello) -> str:
     """The JA4."""
     ciphers, extensions = _kept(hello.ciphers), _kept(hello.extensions)
     offered = _kept(hello.versions) or [hello.version]
-    version = next((known for known in _NEWEST_FIRST if known in offered), offered[0])
+    # The highest, known or not; versions of DTLS count downwards.
+    version = min(offered) if hello.carrier == "d" else max(offered)
     first = hello.alpn[0] if hello.alpn else b""
     if not first:
         alpn = "00"

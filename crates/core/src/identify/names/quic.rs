@@ -21,7 +21,7 @@ pub const V2: u32 = 0x6b33_43cf;
 
 /// The salts of the versions. Facebook's own follow the drafts 22 and 27, Google's T050 and T051 have theirs.
 const SALTS: &[(&[u32], u128, u32)] = &[
-    (&[1], 0x3876_2cf7_f559_34b3_4d17_9ae6_a4c8_0cad, 0xccbb_7f0a),
+    (&[1, 0xff00_0021, 0xff00_0022], 0x3876_2cf7_f559_34b3_4d17_9ae6_a4c8_0cad, 0xccbb_7f0a),
     (&[V2], 0x0ded_e3de_f700_a6db_8193_81be_6e26_9dcb, 0xf9bd_2ed9),
     (
         &[0xff00_001d, 0xff00_001e, 0xff00_001f, 0xff00_0020],
