@@ -31,6 +31,8 @@ mod engine_tests;
 #[cfg(test)]
 mod noise_tests;
 #[cfg(test)]
+mod talk_tests;
+#[cfg(test)]
 pub(crate) mod testkit;
 
 pub use engine::{Answer, Engine, Input, State};

@@ -205,17 +205,22 @@ fn irc(v: &View<'_>) -> Verdict {
     let told = maybe(v.server.parse(|bytes| {
         let (first, rest) = word(Cursor::new(bytes).text_line(510)?);
         if first.starts_with(b":") {
-            let verb = word(rest).0;
-            return ensure(
+            let (verb, rest) = word(rest);
+            ensure(
                 decimal(verb).is_some_and(|code| verb.len() == 3 && code < 999)
                     || is_one_of(verb, &[b"NOTICE", b"CAP", b"PING", b"MODE"]),
-            );
+            )?;
+            // A server with a name of several parts that greets.
+            let greets = is_one_of(verb, &[b"NOTICE", b"001", b"CAP"]) && contains(rest, b" :");
+            return Ok(greets && first.contains(&b'.'));
         }
-        ensure(is_one_of(first, &[b"NOTICE", b"PING", b"ERROR", b"CAP"]) && !rest.is_empty())
+        ensure(is_one_of(first, &[b"NOTICE", b"PING", b"ERROR", b"CAP"]) && !rest.is_empty())?;
+        Ok(false)
     }))?;
     match (asked, told) {
-        (Some(_), Some(())) => Ok(Match::new(ANSWERED)),
+        (Some(_), Some(_)) => Ok(Match::new(ANSWERED)),
         (Some(true), None) => Ok(Match::new(STRONG)),
+        (None, Some(true)) if v.done => Ok(Match::new(LIKELY).at(Who::Server, 0, 16)),
         _ => Err(Stop::More),
     }
 }

@@ -185,16 +185,22 @@ fn imap(v: &View<'_>) -> Verdict {
         ensure(is_text(line))?;
         let (status, rest) = word(line);
         ensure(is_one_of(status, &[b"OK", b"PREAUTH", b"BYE", b"CAPABILITY", b"ID"]))?;
-        Ok(contains(rest, b"IMAP"))
+        // Some say it in the greeting, others when they are asked.
+        Ok(contains(rest, b"IMAP") || contains(&bytes[..bytes.len().min(512)], b"* CAPABILITY IMAP4"))
     }))?;
     let asked = maybe(v.client.parse(|bytes| {
         let (tag, rest) = command(bytes)?;
         ensure(!tag.is_empty() && tag.len() <= 32 && tag.iter().all(u8::is_ascii_graphic))?;
-        let verb = word(rest).0;
-        ensure(is_one_of(verb, IMAP))
+        let (verb, arguments) = word(rest);
+        ensure(is_one_of(verb, IMAP))?;
+        // Not said by any other protocol behind a tag.
+        Ok(tag.iter().any(u8::is_ascii_digit)
+            && (is_one_of(verb, &[b"CAPABILITY", b"STARTTLS", b"NAMESPACE"]) && arguments.is_empty()
+                || is_one_of(verb, &[b"LOGIN", b"AUTHENTICATE", b"LIST", b"LSUB"]) && !arguments.is_empty()))
     }))?;
     match (greeting, asked) {
-        (Some(_), Some(())) => Ok(with_starttls(v, b"STARTTLS", 2)),
+        (None, Some(true)) if v.done => Ok(Match::new(LIKELY)),
+        (Some(_), Some(_)) => Ok(with_starttls(v, b"STARTTLS", 2)),
         (Some(true), None) => Ok(Match::new(STRONG).at(Who::Server, 0, 16)),
         _ => Err(Stop::More),
     }

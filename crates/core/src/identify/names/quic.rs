@@ -173,7 +173,8 @@ impl Crypto {
                         c.varint()?;
                     }
                 }
-                6 => {
+                // Google gave CRYPTO the number that became STREAM, which no Initial may hold.
+                6 | 8 => {
                     let (offset, len) = (c.varint()? as usize, c.varint()? as usize);
                     ensure(offset <= MAX_HELLO && len <= MAX_HELLO)?;
                     self.0.push((offset, c.take(len)?.to_vec()));
