@@ -1,5 +1,6 @@
 //! Conversations as software in use has them: all of it, one direction alone, and from the middle.
 
+use super::names::tls::tests::{client_hello, in_record};
 use super::testkit::{cat, hex, tcp, udp, Dice, Talk};
 
 /// A protocol, a conversation, and the ends (`c`, `s`) that tell it alone.
@@ -423,8 +424,45 @@ fn dnp3(control: u8, ends: [u8; 4]) -> Vec<u8> {
     cat(&[&head, &sum(&head), &body, &sum(&body)])
 }
 
+/// Hellos of several ages, in segments, and what a connection looks like from the middle.
+fn secure() -> Vec<Case> {
+    let asks = |version: u8, len: usize| {
+        let mut body = client_hello("a.example", &["h2"]);
+        body[1] = version;
+        if version < 3 {
+            body.truncate(43); // ciphers and no extensions
+        }
+        let record = in_record(1, &body);
+        record.chunks(record.len().div_ceil(len)).map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let answers = |version: u8, new: bool| {
+        let rest: &[u8] = if new { &[0, 6, 0, 43, 0, 2, 3, 4] } else { &[] };
+        in_record(2, &cat(&[&[3, version], &Dice(11).bytes(32), &[0, 0x13, 1, 0], rest]))
+    };
+    let data = |seed: u64, len: usize| {
+        cat(&[&[23, 3, 3, (len >> 8) as u8, len as u8], &Dice(seed).bytes(len)])
+    };
+    let mut list = Vec::new();
+    for (version, new) in [(1, false), (2, false), (3, false), (3, true)] {
+        list.push(("tls", "cs", tcp().c(&asks(version, 1)[0]).s(answers(version, new))));
+    }
+    list.push(("tls", "cs", asks(3, 5).iter().fold(tcp(), |talk, part| talk.c(part)).s(answers(3, true))));
+    list.push(("tls", "c", tcp().c(&asks(3, 1)[0]).s([21, 3, 3, 0, 2, 2, 70])));
+    list.push(("tls", "", tcp().midway().c(data(1, 100)).s(data(2, 1200)).s(data(3, 300))));
+    for version in [0xff, 0xfd] {
+        let body = cat(&[&[0xfe, version], &Dice(12).bytes(32), &hex("00 00 0004 c02bc02f 01 00 0000")]);
+        let len = body.len() as u8;
+        let message = cat(&[&[1, 0, 0, len, 0, 0, 0, 0, 0, 0, 0, len], &body]);
+        let ask = cat(&[&[22, 0xfe, version], &[0; 8], &[0, message.len() as u8], &message]);
+        let verify = hex("16 feff 0000 000000000000 0023 03 000017 0000 000000 000017 feff 14");
+        let verify = cat(&[&verify, &Dice(13).bytes(20)]);
+        list.push(("dtls", "cs", udp().c(ask).s(verify)));
+    }
+    list
+}
+
 fn cases() -> Vec<Case> {
-    [text_protocols(), binary_services(), datagrams(), plants()].concat()
+    [text_protocols(), binary_services(), secure(), datagrams(), plants()].concat()
 }
 
 #[test]
