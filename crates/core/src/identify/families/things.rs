@@ -1,4 +1,4 @@
-//! Cars, drones and things at home: CoAP, LwM2M, SOME/IP, DoIP, MAVLink, RTPS, Matter, lamps and plugs.
+//! Things at home: CoAP, LwM2M, Matter, lamps and plugs.
 
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};

@@ -2,7 +2,6 @@
 
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
-use super::super::text::is_ascii;
 use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
 use super::super::verdict::{closed, ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{Transport, View};

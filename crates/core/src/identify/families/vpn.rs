@@ -3,7 +3,6 @@
 use super::super::cursor::Cursor;
 use super::super::names::http::Request;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
-use super::super::text::{is_ascii, word};
 use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{Side, Transport, View, Who};

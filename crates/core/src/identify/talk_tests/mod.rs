@@ -89,7 +89,7 @@ fn secure() -> Vec<Case> {
     for (version, new) in [(1, false), (2, false), (3, false), (3, true)] {
         list.push(("tls", "cs", tcp().c(&asks(version, 1)[0]).s(answers(version, new))));
     }
-    list.push(("tls", "cs", asks(3, 5).iter().fold(tcp(), |talk, part| talk.c(part)).s(answers(3, true))));
+    list.push(("tls", "cs", asks(3, 5).iter().fold(tcp(), Talk::c).s(answers(3, true))));
     list.push(("tls", "c", tcp().c(&asks(3, 1)[0]).s([21, 3, 3, 0, 2, 2, 70])));
     list.push(("tls", "", tcp().midway().c(data(1, 100)).s(data(2, 1200)).s(data(3, 300))));
     for version in [0xff, 0xfd] {
