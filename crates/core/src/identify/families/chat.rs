@@ -1,11 +1,13 @@
 //! Chat: XMPP, IRC, OSCAR, MSN, Yahoo, Gadu-Gadu, WhatsApp, Telegram, WeChat.
 
 use super::super::cursor::Cursor;
+use super::super::engine::WINDOW;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP};
 use super::super::text::{contains, decimal, is_one_of, is_text, word};
 use super::super::verdict::confidence::{ANSWERED, HELD, LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -144,9 +146,9 @@ fn xmpp(v: &View<'_>) -> Verdict {
     let client = maybe(v.client.parse(stream))?;
     let server = maybe(v.server.parse(stream))?;
     let sent = v.client.bytes;
-    if client.is_some() && contains(&sent[sent.len().saturating_sub(700)..], b"<starttls") {
+    if client.is_some() && contains(&sent[..sent.len().min(WINDOW)], b"<starttls") {
         if sent.windows(3).any(|w| w == [b'>', 22, 3]) {
-            return Ok(Match::new(ANSWERED).under("tls"));
+            return Ok(Match::new(ANSWERED).under("tls").want(awaited(sent)));
         }
         return Ok(Match::new(if v.done { ANSWERED } else { HELD }));
     }

@@ -6,6 +6,7 @@ use super::super::text::{contains, find, is_one_of, is_text, replies, word};
 use super::super::verdict::confidence::{ANSWERED, HELD, LIKELY, STRONG};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -76,14 +77,7 @@ pub(super) fn with_starttls(v: &View<'_>, ask: &[u8], lines_before: usize) -> Ma
         let rest = &sent[at + ask.len()..];
         let rest = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
         if rest.starts_with(&[22, 3]) {
-            // The hello, as it begins in the middle of the stream.
-            let before = sent.len() - rest.len();
-            let want = match super::tls::client_hello(rest) {
-                Ok((span, false)) => before + span,
-                Ok((_, true)) | Err(Stop::No) => 0,
-                Err(Stop::More) => sent.len() + 1,
-            };
-            return Match::new(ANSWERED).under("tls").at(Who::Client, at, ask.len()).want(want);
+            return Match::new(ANSWERED).under("tls").at(Who::Client, at, ask.len()).want(awaited(sent));
         }
         return Match::new(if v.done { ANSWERED } else { HELD }).at(Who::Client, 0, 16);
     }
