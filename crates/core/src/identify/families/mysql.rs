@@ -33,7 +33,7 @@ fn mysql(v: &View<'_>) -> Verdict {
     v.server.parse(greeting)?;
     match login {
         Some(true) => {
-            Ok(Match::new(ANSWERED).under("tls").at(Who::Server, 0, 12).want(awaited(v.client.bytes)))
+            Ok(Match::new(ANSWERED).under("tls").at(Who::Client, 0, 12).want(awaited(v.client.bytes)))
         }
         Some(false) => Ok(Match::new(ANSWERED).at(Who::Server, 0, 12)),
         None => Ok(Match::new(STRONG).at(Who::Server, 0, 12)),
