@@ -21,6 +21,7 @@ mod defrag;
 mod emit;
 mod feed;
 mod find;
+mod hold;
 mod line;
 mod load;
 mod number;

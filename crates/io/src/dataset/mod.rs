@@ -3,6 +3,7 @@
 //! [`Scan`] lists flows, [`Trim`] cuts. Both keep their flow table from file to file.
 
 mod extract;
+mod listing;
 mod output;
 mod pieces;
 mod report;

@@ -4,18 +4,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use flowkeep_core::cut::ledger::adopt;
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::NONE;
 use flowkeep_core::pipe::{self, Control, Deal, Listen, Outcome, Passes, Rebuild, Rebuilding, Tag, Trimmed};
 use flowkeep_core::select::{Chosen, UNCHOSEN};
 use flowkeep_core::stream::{Event, Origin, Segment};
 
+use super::listing::{begin_listing, end_listing, old, Old};
 use super::pieces::{Pieces, Stream};
-use super::report::{FileReport, LedgerUse};
-use super::scan::{fitting, of_all_packets, Old};
+use super::report::FileReport;
 use super::spool::Spool;
-use super::trim::end_listing;
 use super::{Error, Settings};
 use crate::source::Source;
 use crate::table::flows::Flows;
@@ -122,21 +120,14 @@ impl Streams {
         control: &Control,
     ) -> std::result::Result<FileReport, Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger, old) = match beside {
-            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
-            Some(beside) if self.chosen.is_some() => fitting(path, beside, control)?,
-            _ => (LedgerUse::None, None),
-        };
+        let (ledger, old) = old(path, beside, &self.settings, control)?;
         self.tag.begin_file();
         self.rebuild.begin_file(number);
-        let tracker = self.tag.tracker_mut();
-        // Of a file that could not be read to its end.
-        tracker.end_listing();
-        let start = (tracker.packets(), tracker.bytes());
+        let mut numbers = Vec::new();
+        let start = begin_listing(self.tag.tracker_mut(), old.as_ref(), |_, listing| {
+            numbers.extend(listing.rows().iter().map(|row| row.flow));
+        });
         if let Some(old) = &old {
-            let listing = adopt(tracker, &old.rows, old.left());
-            let numbers: Vec<u32> = listing.rows().iter().map(|row| row.flow).collect();
-            tracker.list(listing);
             self.tag.catch_up();
             if old.trimmed {
                 self.note_cuts(old, &numbers);
@@ -149,7 +140,7 @@ impl Streams {
         deal.finish(&late).map_err(Error::Output)?;
         if let Some(old) = old {
             self.rebuild.end_file();
-            end_listing(self.tag.tracker_mut(), start, (old.about.packets, old.about.bytes));
+            end_listing(self.tag.tracker_mut(), start, old.whole());
         }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
