@@ -16,14 +16,32 @@ impl Sha256 {
         self.0.update(bytes);
     }
 
+    /// The digest.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+
     /// The digest in lower-case hexadecimal.
     pub fn hex(self) -> String {
-        use std::fmt::Write;
         let mut text = String::with_capacity(64);
-        for byte in self.0.finalize() {
-            let _ = write!(text, "{byte:02x}");
-        }
+        hex(&self.bytes(), &mut text);
         text
+    }
+}
+
+/// Appends bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// Lets each of several digests take bytes.
+pub fn update_all(parts: &mut [(&mut Sha256, &[u8])]) {
+    for (digest, bytes) in parts {
+        digest.update(bytes);
     }
 }
 

@@ -11,7 +11,9 @@ use flowkeep_core::select::{Chosen, UNCHOSEN};
 use flowkeep_core::stream::{Event, Origin, Segment};
 
 use super::listing::{begin_listing, end_listing, old, Old};
-use super::pieces::{Pieces, Stream};
+use super::manifest::{self, Totals};
+use super::noted::Stream;
+use super::pieces::Pieces;
 use super::report::FileReport;
 use super::spool::Spool;
 use super::{Error, Settings};
@@ -82,12 +84,40 @@ pub struct Rebuilt {
 pub struct Result {
     /// The flows: of the whole data set.
     pub flows: Flows,
-    /// Those that were rebuilt, by `flow_id`.
-    pub rebuilt: Vec<Rebuilt>,
+    /// Those that were rebuilt and were not told yet, by `flow_id`.
+    pub rebuilt: std::vec::IntoIter<Rebuilt>,
     /// Bytes written.
     pub bytes: u64,
     /// The most bytes that ever waited, and were remembered.
     pub peak: (usize, usize),
+    /// Sums over the rows that were given.
+    pub totals: Totals,
+    /// Flows with fewer bytes have no files.
+    least: u64,
+}
+
+impl Result {
+    /// The rows of the next `n` flows in the manifest; empty at the end.
+    pub fn rows(&mut self, n: usize) -> String {
+        let mut out = String::new();
+        let width = width(&self.flows);
+        for rebuilt in self.rebuilt.by_ref().take(n) {
+            if !out.is_empty() {
+                out.push_str(",\n");
+            }
+            let flow = self.flows.flow(rebuilt.id);
+            let both = rebuilt.streams.iter().flatten();
+            let size: u64 = both.flat_map(|stream| &stream.pieces).map(|piece| piece.bytes).sum();
+            let base = (size >= self.least).then(|| manifest::stem(rebuilt.id, flow, width));
+            manifest::row(&mut out, &mut self.totals, &self.flows, flow, &rebuilt, base.as_deref());
+        }
+        out
+    }
+}
+
+/// Digits of the largest `flow_id`.
+fn width(flows: &Flows) -> usize {
+    flows.len().saturating_sub(1).to_string().len()
 }
 
 impl Streams {
@@ -112,6 +142,22 @@ impl Streams {
 
     /// Goes over the next capture. `number`: its number in the data set, from 0.
     pub fn file(
+        &mut self,
+        path: &Path,
+        beside: Option<&Path>,
+        number: u32,
+        last: bool,
+        control: &Control,
+    ) -> std::result::Result<FileReport, Error> {
+        let done = self.one_file(path, beside, number, last, control);
+        // Whoever gets an error may take the folder away.
+        if let Drain::Pieces(pieces) = self.rebuild.listen_mut() {
+            pieces.pause();
+        }
+        done
+    }
+
+    fn one_file(
         &mut self,
         path: &Path,
         beside: Option<&Path>,
@@ -165,18 +211,10 @@ impl Streams {
         }
     }
 
-    /// Ends the output.
-    pub fn finish(self) -> std::result::Result<Result, Error> {
+    /// Ends the output. Flows with fewer bytes than `least` get no files.
+    pub fn finish(self, least: u64) -> std::result::Result<Result, Error> {
         let peak = self.rebuild.peak();
         let (drain, outcomes) = self.rebuild.finish().map_err(Error::Output)?;
-        let spooled = matches!(drain, Drain::Spool(_));
-        let (mut streams, bytes) = match drain {
-            Drain::Pieces(pieces) => pieces.finish().map_err(Error::Output)?,
-            Drain::Spool(spool) => {
-                spool.finish().map_err(Error::Output)?;
-                (Vec::new(), 0)
-            }
-        };
         let (flows, ids) = if let Some(chosen) = self.chosen {
             chosen
         } else {
@@ -188,6 +226,27 @@ impl Streams {
             }
             (flows, ids)
         };
+        let spooled = matches!(drain, Drain::Spool(_));
+        let (mut streams, bytes) = match drain {
+            Drain::Pieces(mut pieces) => {
+                let width = width(&flows);
+                for (tag, &id) in ids.iter().enumerate() {
+                    let size = pieces.size(tag * 2) + pieces.size(tag * 2 + 1);
+                    let flow = flows.flow(id);
+                    let base = (size >= least).then(|| manifest::stem(id, flow, width));
+                    let (client, _) = client(flow);
+                    for (end, dir) in [("client", client), ("server", 1 - client)] {
+                        let base = base.as_ref().map(|base| format!("{base}.{end}"));
+                        pieces.end(tag * 2 + dir, base.as_deref());
+                    }
+                }
+                pieces.finish().map_err(Error::Output)?
+            }
+            Drain::Spool(spool) => {
+                spool.finish().map_err(Error::Output)?;
+                (Vec::new(), 0)
+            }
+        };
         let mut rebuilt: Vec<Rebuilt> = Vec::new();
         let mut outcomes = outcomes.into_iter().peekable();
         streams.resize_with(streams.len().max(ids.len() * 2), || None);
@@ -197,12 +256,12 @@ impl Streams {
             if outcome.is_none() && both.iter().all(Option::is_none) && !spooled {
                 continue;
             }
-            let number = flows.numbers(&[id]).map_err(Error::Usage)?[0].0;
-            let (client, _) = client(flows.table().flow(number));
+            let (client, _) = client(flows.flow(id));
             rebuilt.push(Rebuilt { id, client, streams: both, outcome });
         }
         rebuilt.sort_by_key(|r| r.id);
-        Ok(Result { flows, rebuilt, bytes, peak })
+        let totals = Totals::default();
+        Ok(Result { flows, rebuilt: rebuilt.into_iter(), bytes, peak, totals, least })
     }
 }
 
