@@ -11,11 +11,11 @@ use super::noted::{Note, Noted, Piece, Stream};
 use super::scribe::{Scribe, Step, What};
 
 /// Bytes of one file that wait in memory.
-pub(super) const BUFFER: usize = 128 << 10;
+pub(super) const BUFFER: usize = 64 << 10;
 /// Bytes of all files that wait in memory.
 const ROOM: usize = 32 << 20;
 /// When there are too many, those of files with so many are written first: small appends cost the most.
-const LARGE: usize = 16 << 10;
+const LARGE: u64 = 16 << 10;
 /// Gaps, overlaps and anomalies that are listed, of one direction and of all; the rest is counted.
 const LISTED: usize = 4096;
 const LISTED_IN_ALL: usize = 1 << 20;
@@ -274,8 +274,8 @@ impl Pieces {
             let length = bytes.len();
             let _ = writeln!(open.frames, "{place},{offset},{length},{missing},{file},{frame},{}", origin.ts);
         }
-        if more > open.buffer.capacity() && open.buffer.is_empty() && open.written >= BUFFER as u64 {
-            // A long stream.
+        let long = open.buffer.capacity() == 0 && open.written >= BUFFER as u64;
+        if long && self.room < ROOM / 2 {
             open.buffer = self.scribe.spare().unwrap_or_else(|| Vec::with_capacity(BUFFER));
         }
         open.buffer.extend_from_slice(bytes);
@@ -290,10 +290,10 @@ impl Pieces {
     }
 
     /// Hands over what waits for files of which at least so many bytes do.
-    fn make_room(&mut self, least: usize) {
+    fn make_room(&mut self, least: u64) {
         for at in 0..self.streams.len() {
             let open = self.streams[at].as_ref().and_then(|s| s.open.as_ref());
-            if open.is_some_and(|open| open.room() >= least.max(1)) {
+            if open.is_some_and(|open| open.waiting() >= least.max(1)) {
                 self.flush(at);
             }
         }
