@@ -4,23 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use sha2::Digest;
+mod sha256;
 
-/// A SHA-256 in the making.
-#[derive(Clone, Debug, Default)]
-pub struct Sha256(sha2::Sha256);
+pub use sha256::{update_all, Sha256};
 
 impl Sha256 {
-    /// Takes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The digest.
-    pub fn bytes(self) -> [u8; 32] {
-        self.0.finalize().into()
-    }
-
     /// The digest in lower-case hexadecimal.
     pub fn hex(self) -> String {
         let mut text = String::with_capacity(64);
@@ -35,13 +23,6 @@ pub fn hex(bytes: &[u8], out: &mut String) {
     for byte in bytes {
         out.push(char::from(DIGITS[usize::from(byte >> 4)]));
         out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-}
-
-/// Lets each of several digests take bytes.
-pub fn update_all(parts: &mut [(&mut Sha256, &[u8])]) {
-    for (digest, bytes) in parts {
-        digest.update(bytes);
     }
 }
 

@@ -47,10 +47,15 @@ impl History {
     /// Notes what was handed on, and forgets the oldest over the bounds.
     pub fn push(&mut self, at: i64, bytes: &[u8], origin: Origin, max: usize, budget: &Budget) {
         let cost = PIECE + bytes.len();
-        while self.cost() + cost > max || !budget.take_history(cost) {
-            if !self.forget(budget) {
-                return;
+        let mut freed = 0;
+        while self.cost() + cost > max || (freed < cost && !budget.take_history(cost - freed)) {
+            match self.forget() {
+                Some(n) => freed += n,
+                None => return budget.give_history(freed),
             }
+        }
+        if freed > cost {
+            budget.give_history(freed - cost);
         }
         self.pieces.push_back(Given { at, place: self.end, origin });
         self.bytes.extend(bytes);
@@ -61,12 +66,12 @@ impl History {
         self.pieces.len() * PIECE + self.bytes.len()
     }
 
-    fn forget(&mut self, budget: &Budget) -> bool {
-        let Some(piece) = self.pieces.pop_front() else { return false };
+    /// Forgets the oldest piece and gives what it cost.
+    fn forget(&mut self) -> Option<usize> {
+        let piece = self.pieces.pop_front()?;
         let len = (self.pieces.front().map_or(self.end, |next| next.place) - piece.place) as usize;
         self.bytes.drain(..len);
-        budget.give_history(PIECE + len);
-        true
+        Some(PIECE + len)
     }
 
     /// The bytes from one place to another.

@@ -12,6 +12,8 @@ use super::scribe::{Scribe, Step, What};
 
 /// Bytes of one file that wait in memory.
 pub(super) const BUFFER: usize = 64 << 10;
+/// Room that a short stream gets at first.
+const SMALL: usize = 512;
 /// Bytes of all files that wait in memory.
 const ROOM: usize = 32 << 20;
 /// When there are too many, those of files with so many are written first: small appends cost the most.
@@ -155,7 +157,7 @@ pub(super) fn final_name(base: &str, piece: &Piece) -> String {
 impl Pieces {
     /// Makes files in `folder`, which is empty, with so many threads that write.
     pub fn new(folder: PathBuf, plan: PiecesPlan, threads: usize) -> Self {
-        let scribe = Scribe::new(folder.clone(), threads);
+        let scribe = Scribe::new(&folder, threads);
         Self { folder, plan, streams: Vec::new(), room: 0, listed: 0, bytes: 0, scribe }
     }
 
@@ -277,6 +279,9 @@ impl Pieces {
         let long = open.buffer.capacity() == 0 && open.written >= BUFFER as u64;
         if long && self.room < ROOM / 2 {
             open.buffer = self.scribe.spare().unwrap_or_else(|| Vec::with_capacity(BUFFER));
+        }
+        if open.buffer.capacity() == 0 {
+            open.buffer.reserve(SMALL);
         }
         open.buffer.extend_from_slice(bytes);
         open.piece.end = offset + bytes.len() as u64;

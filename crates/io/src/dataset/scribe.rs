@@ -4,14 +4,16 @@
 //! number of threads. No file stays open between two steps.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+use rustix::fs::{openat, renameat, unlinkat, AtFlags, Mode, OFlags};
 
 use super::pieces::BUFFER;
 use crate::digest::{update_all, Sha256};
@@ -60,9 +62,9 @@ pub(super) struct Ended {
 }
 
 /// What the threads share.
-#[derive(Default)]
 struct Shared {
-    folder: PathBuf,
+    /// Names are looked up in it, not along a path.
+    folder: io::Result<File>,
     failed: AtomicBool,
     error: Mutex<Option<io::Error>>,
     spare: Mutex<Vec<Vec<u8>>>,
@@ -81,8 +83,15 @@ pub(super) struct Scribe {
 
 impl Scribe {
     /// Writes into `folder` with so many threads.
-    pub fn new(folder: PathBuf, threads: usize) -> Self {
-        let shared = Arc::new(Shared { folder, ..Shared::default() });
+    pub fn new(folder: &Path, threads: usize) -> Self {
+        let shared = Arc::new(Shared {
+            folder: File::open(folder),
+            failed: AtomicBool::new(false),
+            error: Mutex::default(),
+            spare: Mutex::default(),
+            busy: Mutex::default(),
+            idle: Condvar::new(),
+        });
         let (mut to, mut running) = (Vec::new(), Vec::new());
         for _ in 0..threads.clamp(1, THREADS) {
             let (send, steps) = sync_channel(WAITING);
@@ -233,7 +242,11 @@ fn work(shared: &Shared, steps: &Receiver<Vec<Step>>) -> Vec<Ended> {
             if shared.failed.load(Ordering::Relaxed) {
                 break;
             }
-            if let Err(error) = digests.take(&shared.folder, step) {
+            let done = match &shared.folder {
+                Ok(folder) => digests.take(folder, step),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            };
+            if let Err(error) = done {
                 shared.fail(error);
             }
         }
@@ -242,13 +255,19 @@ fn work(shared: &Shared, steps: &Receiver<Vec<Step>>) -> Vec<Ended> {
     digests.ended
 }
 
+/// Opens a file to write to it. `new`: it is made, and must not be there.
+fn open(folder: &File, name: &str, new: bool, flags: OFlags) -> io::Result<File> {
+    let make = if new { OFlags::CREATE | OFlags::EXCL } else { OFlags::empty() };
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC | make | flags;
+    Ok(File::from(openat(folder, name, flags, Mode::from_raw_mode(0o666))?))
+}
+
 impl Digests {
-    fn take(&mut self, folder: &Path, step: Step) -> io::Result<()> {
+    fn take(&mut self, folder: &File, step: Step) -> io::Result<()> {
         let at = step.at;
         match step.what {
             What::Bytes { name, bytes, place, new } => {
-                let file = OpenOptions::new().write(true).create_new(new).open(folder.join(name))?;
-                file.write_all_at(&bytes, place)?;
+                open(folder, &name, new, OFlags::empty())?.write_all_at(&bytes, place)?;
                 self.note(at, bytes);
             }
             What::Hole(length) => {
@@ -268,20 +287,13 @@ impl Digests {
                 }
             },
             What::Table { name, text, new } => {
-                let mut options = OpenOptions::new();
-                let path = folder.join(name);
-                let mut file: File = if new {
-                    options.write(true).create_new(true).open(path)?
-                } else {
-                    options.append(true).open(path)?
-                };
-                file.write_all(&text)?;
+                open(folder, &name, new, OFlags::APPEND)?.write_all(&text)?;
             }
             What::Length { name, length, new } => {
-                OpenOptions::new().write(true).create_new(new).open(folder.join(name))?.set_len(length)?;
+                open(folder, &name, new, OFlags::empty())?.set_len(length)?;
             }
-            What::Rename(from, to) => std::fs::rename(folder.join(from), folder.join(to))?,
-            What::Remove(name) => std::fs::remove_file(folder.join(name))?,
+            What::Rename(from, to) => renameat(folder, from, folder, to)?,
+            What::Remove(name) => unlinkat(folder, name, AtFlags::empty())?,
         }
         Ok(())
     }
@@ -298,9 +310,7 @@ impl Digests {
         let open = &mut self.open;
         let mut states: Vec<Sha256> =
             self.due.iter().map(|due| open.remove(&due.at).unwrap_or_default()).collect();
-        let mut parts: Vec<(&mut Sha256, &[u8])> =
-            states.iter_mut().zip(&self.due).map(|(state, due)| (state, &due.bytes[..])).collect();
-        update_all(&mut parts);
+        update_all(states.iter_mut().zip(&self.due).map(|(state, due)| (state, &due.bytes[..])).collect());
         for (due, state) in self.due.drain(..).zip(states) {
             match due.end {
                 Some(piece) => self.ended.push(Ended { at: due.at, piece, sha256: state.bytes() }),
