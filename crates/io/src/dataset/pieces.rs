@@ -276,12 +276,10 @@ impl Pieces {
             let length = bytes.len();
             let _ = writeln!(open.frames, "{place},{offset},{length},{missing},{file},{frame},{}", origin.ts);
         }
-        let long = open.buffer.capacity() == 0 && open.written >= BUFFER as u64;
-        if long && self.room < ROOM / 2 {
-            open.buffer = self.scribe.spare().unwrap_or_else(|| Vec::with_capacity(BUFFER));
-        }
         if open.buffer.capacity() == 0 {
-            open.buffer.reserve(SMALL);
+            let long = open.written >= BUFFER as u64 && self.room < ROOM / 2;
+            let room = if long { BUFFER } else { SMALL };
+            open.buffer = self.scribe.spare(long).unwrap_or_else(|| Vec::with_capacity(room));
         }
         open.buffer.extend_from_slice(bytes);
         open.piece.end = offset + bytes.len() as u64;

@@ -24,8 +24,11 @@ const STEPS: usize = 256;
 /// At most so many batches wait for a thread. With the one in the making and the one being written these are
 /// 3 MiB a thread.
 const WAITING: usize = 4;
-/// Buffers that are kept to be used again.
-const SPARE: usize = 32;
+/// Buffers that are kept to be used again: short ones and long ones. Memory that one thread asks for and another frees
+/// would be held once by each.
+const SPARE: [usize; 2] = [4096, 256];
+/// Longer ones of the short ones are not kept, for they would go to shorter streams.
+const SHORT: usize = 8 << 10;
 /// More threads than these would only wait for the one that rebuilds.
 const THREADS: usize = 8;
 
@@ -67,7 +70,7 @@ struct Shared {
     folder: io::Result<File>,
     failed: AtomicBool,
     error: Mutex<Option<io::Error>>,
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<[Vec<Vec<u8>>; 2]>,
     /// Batches that are not done.
     busy: Mutex<usize>,
     idle: Condvar,
@@ -162,8 +165,8 @@ impl Scribe {
     }
 
     /// A buffer to use again.
-    pub fn spare(&self) -> Option<Vec<u8>> {
-        lock(&self.shared.spare).pop()
+    pub fn spare(&self, long: bool) -> Option<Vec<u8>> {
+        lock(&self.shared.spare)[usize::from(long)].pop()
     }
 
     /// Waits for the threads. Gives the digests.
@@ -325,7 +328,9 @@ impl Digests {
         self.digest();
         let mut spare = lock(&shared.spare);
         for mut bytes in self.used.drain(..) {
-            if bytes.capacity() >= BUFFER && spare.len() < SPARE {
+            let long = bytes.capacity() >= BUFFER;
+            let spare = &mut spare[usize::from(long)];
+            if (long || bytes.capacity() <= SHORT) && spare.len() < SPARE[usize::from(long)] {
                 bytes.clear();
                 spare.push(bytes);
             }
