@@ -11,6 +11,9 @@ const GAPS: usize = 4096;
 /// What one costs, in bytes.
 const GAP: usize = 64;
 
+/// Room for bytes at first.
+const ROOM: usize = 256;
+
 /// What is known of a range that lies before the next byte.
 pub(super) enum Known<'a> {
     /// These bytes were handed on, and came from there.
@@ -56,6 +59,13 @@ impl History {
         }
         if freed > cost {
             budget.give_history(freed - cost);
+        }
+        // By half, not to twice as much: of many streams this is most of the memory.
+        if self.pieces.len() == self.pieces.capacity() {
+            self.pieces.reserve_exact((self.pieces.len() / 2).max(4));
+        }
+        if self.bytes.len() + bytes.len() > self.bytes.capacity() {
+            self.bytes.reserve_exact((self.bytes.len() / 2).max(bytes.len()).max(ROOM));
         }
         self.pieces.push_back(Given { at, place: self.end, origin });
         self.bytes.extend(bytes);

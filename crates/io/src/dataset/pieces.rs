@@ -225,6 +225,7 @@ impl Pieces {
             self.scribe.give(Step { at, what: What::Remove(name) });
         }
         open.piece.bytes = open.written + open.buffer.len() as u64;
+        stream.pieces.reserve_exact(1 + stream.pieces.len() / 2); // most have but one
         stream.pieces.push(open.piece);
     }
 
@@ -374,6 +375,7 @@ impl Pieces {
         }
         open.piece.bytes = open.written;
         open.piece.frames = open.made[1];
+        stream.pieces.reserve_exact(1 + stream.pieces.len() / 2); // most have but one
         stream.pieces.push(open.piece);
     }
 
@@ -384,6 +386,9 @@ impl Pieces {
             stream.seen[kind] += 1;
         }
         if !full && stream.notes.len() < LISTED {
+            if stream.notes.len() == stream.notes.capacity() {
+                stream.notes.reserve_exact(2 + stream.notes.len() / 2);
+            }
             stream.notes.push(noted);
             self.listed += 1;
         }

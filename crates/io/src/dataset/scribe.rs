@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
@@ -26,7 +27,7 @@ const STEPS: usize = 256;
 const WAITING: usize = 4;
 /// Buffers that are kept to be used again: short ones and long ones. Memory that one thread asks for and another frees
 /// would be held once by each.
-const SPARE: [usize; 2] = [4096, 256];
+const SPARE: [usize; 2] = [1024, 128];
 /// Longer ones of the short ones are not kept, for they would go to shorter streams.
 const SHORT: usize = 8 << 10;
 /// More threads than these would only wait for the one that rebuilds.
@@ -43,7 +44,7 @@ pub(super) struct Step {
 pub(super) enum What {
     /// Writes and digests bytes. `new`: the file is made.
     Bytes { name: String, bytes: Vec<u8>, place: u64, new: bool },
-    /// Digests zeros that are not written.
+    /// Digests zeros that are not written; few, for they are made.
     Hole(u64),
     /// Appends to a table. `new`: the file is made.
     Table { name: String, text: Vec<u8>, new: bool },
@@ -207,18 +208,6 @@ impl Shared {
     }
 }
 
-/// Counts a batch as done, also when the thread panics.
-struct Doing<'a>(&'a Shared);
-
-impl Drop for Doing<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail(io::Error::other("a thread that writes files panicked"));
-        }
-        self.0.done();
-    }
-}
-
 /// Bytes that are to be digested.
 struct Due {
     at: usize,
@@ -240,20 +229,12 @@ struct Digests {
 fn work(shared: &Shared, steps: &Receiver<Vec<Step>>) -> Vec<Ended> {
     let mut digests = Digests::default();
     while let Ok(batch) = steps.recv() {
-        let _doing = Doing(shared);
-        for step in batch {
-            if shared.failed.load(Ordering::Relaxed) {
-                break;
-            }
-            let done = match &shared.folder {
-                Ok(folder) => digests.take(folder, step),
-                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-            };
-            if let Err(error) = done {
-                shared.fail(error);
-            }
+        // The thread lives on, so that nobody waits for it in vain.
+        let done = catch_unwind(AssertUnwindSafe(|| digests.batch(shared, batch)));
+        if done.is_err() {
+            shared.fail(io::Error::other("a thread that writes files panicked"));
         }
-        digests.settle(shared);
+        shared.done();
     }
     digests.ended
 }
@@ -266,6 +247,22 @@ fn open(folder: &File, name: &str, new: bool, flags: OFlags) -> io::Result<File>
 }
 
 impl Digests {
+    fn batch(&mut self, shared: &Shared, batch: Vec<Step>) {
+        for step in batch {
+            if shared.failed.load(Ordering::Relaxed) {
+                break;
+            }
+            let done = match &shared.folder {
+                Ok(folder) => self.take(folder, step),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            };
+            if let Err(error) = done {
+                shared.fail(error);
+            }
+        }
+        self.settle(shared);
+    }
+
     fn take(&mut self, folder: &File, step: Step) -> io::Result<()> {
         let at = step.at;
         match step.what {
@@ -273,15 +270,7 @@ impl Digests {
                 open(folder, &name, new, OFlags::empty())?.write_all_at(&bytes, place)?;
                 self.note(at, bytes);
             }
-            What::Hole(length) => {
-                let zeros = [0; 4096];
-                let mut left = length;
-                while left > 0 {
-                    let n = left.min(zeros.len() as u64);
-                    self.note(at, zeros[..n as usize].to_vec());
-                    left -= n;
-                }
-            }
+            What::Hole(length) => self.note(at, vec![0; length as usize]),
             What::End(piece) => match self.due.iter_mut().rfind(|due| due.at == at) {
                 Some(due) => due.end = Some(piece),
                 None => {
