@@ -3,6 +3,7 @@
 mod bpf;
 mod carve;
 mod codec;
+mod defrag;
 mod identify;
 mod index;
 mod packet;
@@ -24,7 +25,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
@@ -35,6 +36,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "bpf", run: bpf::bpf, seeds: bpf::seeds },
     Target { name: "identify", run: identify::identify, seeds: identify::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
+    Target { name: "defrag", run: defrag::defrag, seeds: defrag::seeds },
 ];
 
 /// A number for something that was seen.

@@ -410,54 +410,17 @@ class Searcher:
     def finish(self) -> Searched: ...
 
 @type_check_only
-class StreamPiece(TypedDict):
-    """A file with a contiguous part of a stream."""
+class StreamTotals(TypedDict):
+    """Sums over the rows of a manifest."""
 
-    name: str  # in the folder; with ``frames`` there is NAME.frames, too
-    connection: int  # counts connections on the same ports within the flow, from 0
-    offset: int  # where it begins in the stream
-    end: int  # where it ends in the stream
-    bytes: int  # of the file; without any there is no file
-    sha256: str
-    frames: bool
-
-@type_check_only
-class StreamCounts(TypedDict):
-    """Where the captured payload bytes went: captured is the sum of all but missing and bounds."""
-
-    captured: int
-    delivered: int
-    duplicate: int
-    conflicting: int
-    unchecked: int
-    refused: int
-    padding: int
-    missing: int  # bytes in gaps
-    bounds: int  # holes given up because a bound on memory was hit
-
-@type_check_only
-class RebuiltStream(TypedDict):
-    """One direction of a flow."""
-
-    pieces: list[StreamPiece]
-    notes: list[dict[str, Any]]  # gaps, overlaps, anomalies and ends; at most 4,096
+    flows: int  # with files
+    files: int  # with stream bytes
+    bytes: int  # in them
     gaps: int  # listed or not
     overlaps: int
     anomalies: int
-    datagrams: int  # UDP
-    counts: StreamCounts | None  # TCP
-
-@type_check_only
-class RebuiltFlow(TypedDict):
-    """A flow whose streams were rebuilt."""
-
-    flow_id: int
-    client_end: int  # the direction, 0 or 1, that is the client in a spool
-    unreadable_packets: int  # TCP header cut off or senseless
-    fragments_incomplete: int  # datagrams that never became whole
-    fragments_incomplete_bytes: int
-    client: RebuiltStream
-    server: RebuiltStream
+    missing: int  # bytes in gaps
+    bounds: int  # holes given up because a bound on memory was hit
 
 @final
 class Rebuilder:
@@ -495,10 +458,17 @@ class Rebuilder:
         progress: _Progress | None = None,
     ) -> FileScan:
         """Go over one capture."""
-    def finish(self) -> tuple[FlowTable, int, tuple[int, int]]:
-        """End the output: all flows, bytes written, the most bytes that waited and were remembered."""
-    def next_flow(self) -> RebuiltFlow | None:
-        """The next flow that was rebuilt, by ``flow_id``."""
+    def finish(self, *, min_bytes: int = 0) -> tuple[FlowTable, int, tuple[int, int]]:
+        """End the output: all flows, bytes written, the most bytes that waited and were remembered.
+
+        The files get their names; flows with fewer bytes have none.
+        """
+    def next_rows(self, n: int) -> bytes:
+        """JSON about the next ``n`` flows that were rebuilt, by ``flow_id``, for a manifest; empty at the end."""
+    def totals(self) -> StreamTotals:
+        """Sums over the rows that were given."""
+    def next_client(self) -> int | None:
+        """With spool: the direction, 0 or 1, that is the client in the next flow that was rebuilt."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""

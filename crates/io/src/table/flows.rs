@@ -274,7 +274,8 @@ impl Flows {
         self.ids.as_ref().map_or(id, |ids| ids[id as usize])
     }
 
-    fn flow(&self, id: u32) -> &Flow {
+    /// The flow of a `flow_id` that is there.
+    pub fn flow(&self, id: u32) -> &Flow {
         self.table.flow(self.number(id))
     }
 
