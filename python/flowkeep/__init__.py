@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .dataset import Dataset as Dataset
     from .dataset import open as open
     from .errors import BusyError as BusyError
+    from .errors import CacheError as CacheError
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "BusyError": "errors",
+    "CacheError": "errors",
     "CutPolicy": "cut",
     "DamagedError": "errors",
     "Dataset": "dataset",
@@ -62,9 +64,9 @@ _WHERE = {
 }
 
 __all__ = [
-    "BusyError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError",
-    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError", "NotACaptureError",
-    "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
+    "BusyError", "CacheError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery",
+    "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError",
+    "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
     "__version__", "open",
 ]  # fmt: skip
 
