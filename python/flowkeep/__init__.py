@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cache.curve import Curve as Curve
+    from .cache.memory import Cache as Cache
     from .cut import CutPolicy as CutPolicy
     from .dataset import Dataset as Dataset
     from .dataset import open as open
@@ -41,7 +43,9 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "BusyError": "errors",
+    "Cache": "cache.memory",
     "CacheError": "errors",
+    "Curve": "cache.curve",
     "CutPolicy": "cut",
     "DamagedError": "errors",
     "Dataset": "dataset",
@@ -64,8 +68,8 @@ _WHERE = {
 }
 
 __all__ = [
-    "BusyError", "CacheError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery",
-    "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError",
+    "BusyError", "Cache", "CacheError", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport",
+    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError",
     "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
     "__version__", "open",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 //! The edge of the operating system: reading blocks, compression, outputs, Arrow files.
 
+pub mod cache;
 pub mod carve;
 pub mod codec;
 pub mod dataset;

@@ -4,6 +4,7 @@
 #![allow(clippy::fn_params_excessive_bools)]
 #![allow(clippy::needless_pass_by_value)] // what PyO3 takes out of Python objects is owned
 
+mod cache;
 mod carver;
 mod errors;
 mod extractor;
@@ -34,6 +35,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
+    m.add_class::<cache::Cache>()?;
+    m.add_class::<cache::CacheReader>()?;
     m.add_class::<carver::Carver>()?;
     m.add_class::<searcher::Searcher>()?;
     m.add_class::<rebuilder::Rebuilder>()?;
