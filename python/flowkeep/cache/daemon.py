@@ -101,13 +101,14 @@ class Daemon:
         self._open.callback(close_unix, self._unix, plan.socket, os.lstat(plan.socket).st_ino)
         self._faces = []
         ports = []
-        for endpoint in (plan.pcap_over_ip and plan.pcap_over_ip.endpoint, plan.metrics):
+        for endpoint in (plan.pcap_over_ip.endpoint if plan.pcap_over_ip else None, plan.metrics):
             sock = None if endpoint is None else pcap_over_ip.listen_tcp(endpoint)
             self._faces.append(sock)
             if sock is not None:
                 self._open.callback(sock.close)
                 ports.append(sock.getsockname()[1])
-        self._tls = plan.pcap_over_ip and plan.pcap_over_ip.outside and plan.pcap_over_ip.outside.context()
+        outside = plan.pcap_over_ip.outside if plan.pcap_over_ip else None
+        self._tls = outside.context() if outside else None
         self.cache = self._store()
         self.capture = _capture(
             self.cache, interfaces=None if plan.interfaces is None else list(plan.interfaces),
@@ -122,7 +123,6 @@ class Daemon:
         for path in plan.read:
             self.capture.read(path)
         _drop(plan.user)
-        outside = plan.pcap_over_ip and plan.pcap_over_ip.outside
         self.service = server.Service(
             self.cache, self.status, say=self._say, allowed=allowed, token=outside.token if outside else None
         )

@@ -37,7 +37,7 @@ class HeldFlows(Frame):
         """From an Arrow file."""
         import polars as pl
 
-        return cls(pl.read_ipc(BytesIO(table), memory_map=False), inside, matching)
+        return cls(pl.read_ipc(BytesIO(table)), inside, matching)
 
     def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
         """Per row: 1 if the client is in one of the networks asked about, 2 if the server is, 3 for both."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import _native
 from ..errors import BusyError, CacheError, FlowkeepError, UsageError
 from ..select import compile_filter
-from ..select.query import compile_for_flows, parse_networks
+from ..select.libpcap import compile_for_flows
+from ..select.query import parse_networks
 from ..units import Moment
 from . import token as secret
 from .peers import Allowed, tcp_peer, unix_peer
@@ -23,6 +24,7 @@ from .protocol import DIGEST, LENGTH, MAX_REQUEST, REQUEST_SECONDS, Request, hea
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
+    from ssl import SSLContext
 
 T = TypeVar("T")
 
@@ -269,9 +271,12 @@ def _listed(cache: _native.Cache, request: Request) -> tuple[int, list[bytes]]:
 
 
 async def serve(
-    face: Callable[[StreamReader, StreamWriter], Awaitable[None]], sock: socket.socket, *, tls: Any = None
+    face: Callable[[StreamReader, StreamWriter], Awaitable[None]], sock: socket.socket, *, tls: SSLContext | None = None
 ) -> asyncio.Server:
     """Answer at a listening socket. A client of TLS has to shake hands in time."""
-    make = asyncio.start_unix_server if sock.family == socket.AF_UNIX else asyncio.start_server
-    timeouts = {} if tls is None else {"ssl_handshake_timeout": REQUEST_SECONDS}
-    return await make(face, sock=sock, limit=MAX_REQUEST, ssl=tls, **timeouts)
+    if sock.family == socket.AF_UNIX:
+        return await asyncio.start_unix_server(face, sock=sock, limit=MAX_REQUEST)
+    seconds = None if tls is None else REQUEST_SECONDS
+    return await asyncio.start_server(
+        face, sock=sock, limit=MAX_REQUEST, ssl=tls, ssl_handshake_timeout=seconds
+    )

@@ -49,7 +49,7 @@ def live(look: Callable[[], dict[str, Any]], seconds: float, *, color: bool) -> 
 
 def _page(status: dict[str, Any], rates: list[float], width: int) -> list[RenderableType]:
     cache = status["cache"]
-    facts = _table("", "")
+    facts = _table("", "", right="none")
     facts.show_header, facts.box = False, None
     facts.columns[1].no_wrap, facts.columns[1].overflow = False, "fold"
     for name, value in _facts(status, rates):
@@ -126,7 +126,7 @@ def _sparks(rates: list[float]) -> str:
 
 
 def _bands(cache: dict[str, Any], width: int) -> RenderableType:
-    table = _table("last seen", "keeps", "flows", "packets", "held", "", right="keeps,flows,packets,held")
+    table = _table("last seen", "keeps", "flows", "packets", "held", " ", right="keeps,flows,packets,held")
     most = max((band["bytes"] for band in cache["bands"]), default=0) or 1
     room = max(min(_BAR, width - 56), 4)
     for band in cache["bands"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from ..cache.client import Answer, Place
 from ..cache.held import HeldFlows
@@ -31,4 +31,4 @@ def cache_flows(place: Place, query: FlowQuery | None = None, *, community_seed:
 
 def write_arrow(flows: Any, out: IO[bytes]) -> None:
     """Write flows of a cache as an Arrow file."""
-    flows.to_polars().write_ipc(cast(IO[bytes], out))
+    flows.to_polars().write_ipc(out)
