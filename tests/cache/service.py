@@ -26,9 +26,11 @@ class Service:
     def __init__(self, folder: Path, *args: command.Argument, **rest: Any) -> None:
         """Start, and wait until it answers."""
         self.socket = folder / "cache.sock"
-        given = {"stderr": (folder / "log").open("wb"), **rest}
         self.log = folder / "log"
-        self.process = command.start("cache", "run", "--socket", self.socket, "--memory", "40MB", *args, **given)
+        with self.log.open("wb") as log:
+            self.process = command.start(
+                "cache", "run", "--socket", self.socket, "--memory", "40MB", *args, **{"stderr": log, **rest}
+            )
         until(self._answers, self.said)
 
     def _answers(self) -> bool:
