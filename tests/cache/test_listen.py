@@ -35,7 +35,9 @@ def test_only_the_owner_may_connect(place: Path) -> None:
 def test_the_mode_is_right_before_anybody_could_look(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every change of the mode would come too late; so there is none."""
     for name in ("chmod", "fchmod", "lchmod"):
-        monkeypatch.setattr(os, name, lambda *_, **__: pytest.fail("the mode was changed afterwards"), raising=False)
+        monkeypatch.setattr(
+            os, name, lambda *_, **__: pytest.fail("the mode was changed afterwards"), raising=False
+        )
     with listen_unix(place):
         assert stat.S_IMODE(place.lstat().st_mode) == 0o600
 

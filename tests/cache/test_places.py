@@ -20,13 +20,22 @@ GB = 10**9
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("64MiB", 64 << 20), ("1%", 80_000_000), ("2.5 %", 200_000_000), ("100%", 8 * GB), ("1GB", GB), ("1000000", 10**6)],
+    [
+        ("64MiB", 64 << 20),
+        ("1%", 80_000_000),
+        ("2.5 %", 200_000_000),
+        ("100%", 8 * GB),
+        ("1GB", GB),
+        ("1000000", 10**6),
+    ],
 )
 def test_memory_is_a_size_or_a_share(text: str, size: int) -> None:
     assert parse_memory(text, machine=8 * GB) == size
 
 
-@pytest.mark.parametrize("text", ["", "%", "0%", "101%", "-1%", "9GB", "999kB", "much", "1e9", "1%%", "0.0001%", "\x1b[2J"])
+@pytest.mark.parametrize(
+    "text", ["", "%", "0%", "101%", "-1%", "9GB", "999kB", "much", "1e9", "1%%", "0.0001%", "\x1b[2J"]
+)
 def test_what_is_no_memory_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_memory(text, machine=8 * GB)
@@ -66,7 +75,9 @@ def test_only_what_is_surely_this_machine_counts_as_it(host: str, loopback: bool
     assert Endpoint(host, 1).loopback == loopback
 
 
-def test_a_socket_is_looked_for_where_it_would_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_is_looked_for_where_it_would_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     own = tmp_path / "flowkeep" / "cache.sock"
@@ -95,7 +106,9 @@ def secret(folder: Path, text: bytes, mode: int = 0o600) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("text", "mode"), [(b"0123456789abcdef\n", 0o600), (b"x" * 1024, 0o440), (b"y" * 16 + b"\r\n", 0o400)])
+@pytest.mark.parametrize(
+    ("text", "mode"), [(b"0123456789abcdef\n", 0o600), (b"x" * 1024, 0o440), (b"y" * 16 + b"\r\n", 0o400)]
+)
 def test_a_token_is_the_line_of_a_file(tmp_path: Path, text: bytes, mode: int) -> None:
     assert read_token(secret(tmp_path, text, mode)) == text.decode().strip()
 

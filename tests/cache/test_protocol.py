@@ -61,7 +61,11 @@ def test_garbage_is_refused_and_nothing_else_happens(line: bytes) -> None:
         parse_request(line)
 
 
-@given(st.dictionaries(st.sampled_from(["ask", "since", "flows", "filter", "x"]), st.from_type(object) | st.integers()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["ask", "since", "flows", "filter", "x"]), st.from_type(object) | st.integers()
+    )
+)
 def test_objects_of_any_kind_are_understood_or_refused(said: dict[str, object]) -> None:
     try:
         line = json.dumps({"flowkeep_cache": 1, **said}).encode()
@@ -78,13 +82,17 @@ def test_a_question_that_is_too_long_is_not_sent() -> None:
         Request("read", filter="x" * MAX_REQUEST).line()
 
 
-@pytest.mark.parametrize("error", [UsageError("why"), BusyError("why"), CacheError("why")], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "error", [UsageError("why"), BusyError("why"), CacheError("why")], ids=lambda e: type(e).__name__
+)
 def test_a_refusal_arrives_as_the_error_it_was(error: CacheError) -> None:
     with pytest.raises(type(error), match="^place: why$"):
         parse_header(refusal(error), "place")
 
 
-@pytest.mark.parametrize("line", [b"", b"HTTP/1.1 400 Bad Request\r\n", b'{"ok": true}\n', b"[]\n", b"\xd4\xc3\xb2\xa1\n"])
+@pytest.mark.parametrize(
+    "line", [b"", b"HTTP/1.1 400 Bad Request\r\n", b'{"ok": true}\n', b"[]\n", b"\xd4\xc3\xb2\xa1\n"]
+)
 def test_another_program_at_the_other_end_is_noticed(line: bytes) -> None:
     with pytest.raises(CacheError, match="no flowkeep cache"):
         parse_header(line, "place")

@@ -35,7 +35,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield found
 
 
-def ask(service: Service, what: str, *args: command.Argument, **rest: object) -> subprocess.CompletedProcess[bytes]:
+def ask(
+    service: Service, what: str, *args: command.Argument, **rest: object
+) -> subprocess.CompletedProcess[bytes]:
     return command.run("cache", what, "--socket", service.socket, *args, **rest)
 
 
@@ -69,7 +71,12 @@ def test_packets_are_chosen_by_a_filter_and_by_time(service: Service, tmp_path: 
 def test_packets_are_chosen_by_flow(service: Service, tmp_path: Path) -> None:
     flows = json.loads(ask(service, "flows", "--format", "json").stdout)
     (udp,) = [flow for flow in flows if flow["proto"] == "udp"]
-    for name in (udp["community_id"], str(udp["flow_id"]), "10.0.0.2:53 10.0.0.1:40000", "udp 10.0.0.1:40000 -> 10.0.0.2:53"):
+    for name in (
+        udp["community_id"],
+        str(udp["flow_id"]),
+        "10.0.0.2:53 10.0.0.1:40000",
+        "udp 10.0.0.1:40000 -> 10.0.0.2:53",
+    ):
         assert taken(service, "--flow", name) == expected(UDP), name
     assert taken(service, "--where", "server_port = 53") == expected(UDP)
     assert taken(service, "--where", "server_port = 53", "--not") == expected(wire.merged(TCP, AGAIN))

@@ -10,12 +10,13 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..errors import OutputError, UsageError
 from ..text import safe
 from ..units import Moment
 from .place import Endpoint
+from .protocol import Form
 from .token import read_token
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Face:
     """None: plain, for this machine alone."""
     history: int | None = 0
     """Nanoseconds before the newest packet from which on a client gets packets; None: all that is held."""
-    format: Literal["pcapng", "pcap"] = "pcapng"
+    format: Form = "pcapng"
 
     def __post_init__(self) -> None:
         """Raise UsageError for a face that anybody could reach."""
@@ -104,4 +105,6 @@ async def face(service: Service, how: Face, reader: StreamReader, writer: Stream
         await service.remote(reader, writer)
         return
     # Before the newest packet, not before now: what is replayed has its own time.
-    await service.plain(writer, None if how.history is None else Moment("end", how.history), how.format)
+    await service.plain(
+        reader, writer, None if how.history is None else Moment("end", how.history), how.format
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import pwd
+import select
 import socket
 import struct
 from collections.abc import Sequence
@@ -54,6 +55,15 @@ def tcp_peer(sock: socket.socket) -> int | None:
     except (OSError, IndexError, ValueError):
         pass
     return None
+
+
+def left(sock: socket.socket) -> bool:
+    """Whether a client on this machine that closed its side is gone altogether, and not only done with asking."""
+    if sock.family != socket.AF_UNIX:
+        return tcp_peer(sock) is None
+    poll = select.poll()
+    poll.register(sock.fileno(), 0)
+    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
 
 def _as_listed(address: Sequence[object], mapped: bool) -> str:

@@ -31,6 +31,8 @@ MAX_FLOWS = 1 << 18
 """Flows that a request names."""
 LENGTH = struct.Struct(">I")
 
+Form = Literal["pcapng", "pcap"]
+
 _VERSION_FIELD = "flowkeep_cache"
 _LONGEST = (1 << 63) - 1
 
@@ -50,7 +52,7 @@ class Request:
     """read: only flows with these Community IDs (seed 0); so many digests of 20 bytes follow."""
     follow: bool = False
     """read: go on with packets as they come."""
-    format: Literal["pcapng", "pcap"] = "pcapng"
+    format: Form = "pcapng"
     """read: what is written."""
     frames: bool = True
     community_seed: int = 0

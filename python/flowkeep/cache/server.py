@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,8 +20,18 @@ from ..select.libpcap import compile_for_flows
 from ..select.query import parse_networks
 from ..units import Moment
 from . import token as secret
-from .peers import Allowed, tcp_peer, unix_peer
-from .protocol import DIGEST, LENGTH, MAX_REQUEST, REQUEST_SECONDS, Request, header, parse_request, refusal
+from .peers import Allowed, left, tcp_peer, unix_peer
+from .protocol import (
+    DIGEST,
+    LENGTH,
+    MAX_REQUEST,
+    REQUEST_SECONDS,
+    Form,
+    Request,
+    header,
+    parse_request,
+    refusal,
+)
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
@@ -82,9 +93,11 @@ class Service:
         """A client over TLS, who has to know the token."""
         await self.guard(writer, partial(self._talk, reader, writer, trusted=False))
 
-    async def plain(self, writer: StreamWriter, since: int | Moment | None, form: str) -> None:
+    async def plain(
+        self, reader: StreamReader, writer: StreamWriter, since: int | Moment | None, form: Form
+    ) -> None:
         """A client of PCAP-over-IP on this machine: gets a capture and is asked nothing."""
-        await self.guard(writer, partial(self._plain, writer, since, form))
+        await self.guard(writer, partial(self._plain, reader, writer, since, form))
 
     async def guard(self, writer: StreamWriter, talk: Callable[[], Awaitable[None]]) -> None:
         """Run one conversation; whatever goes wrong in it stays in it."""
@@ -127,12 +140,20 @@ class Service:
             return
         await self._talk(reader, writer, trusted=True)
 
-    async def _plain(self, writer: StreamWriter, since: int | Moment | None, form: str) -> None:
+    async def _plain(
+        self, reader: StreamReader, writer: StreamWriter, since: int | Moment | None, form: Form
+    ) -> None:
         user = await self.thread(tcp_peer, writer.get_extra_info("socket"))
         if user not in self.allowed:
             self.counts["refused"] += 1
             return
-        await self._stream(writer, Request("read", since=since, follow=True, format=form, frames=False))  # type: ignore[arg-type]
+        request = Request("read", since=since, follow=True, format=form, frames=False)
+        try:
+            source = await self._source(request)
+        except BusyError:
+            self.counts["refused"] += 1
+            return
+        await self._stream(reader, writer, request, source)
 
     async def _talk(self, reader: StreamReader, writer: StreamWriter, *, trusted: bool) -> None:
         try:
@@ -191,39 +212,42 @@ class Service:
     async def _read(
         self, reader: StreamReader, writer: StreamWriter, request: Request, flows: list[str] | None
     ) -> None:
-        await self._stream(writer, request, reader, flows)
+        source = await self._source(request, flows)
+        await self._put(writer, header())
+        await self._stream(reader, writer, request, source)
+        if request.frames:
+            await self._put(writer, LENGTH.pack(0) + header(matched=source.matched, lost=source.lost))
 
-    async def _stream(
-        self, writer: StreamWriter, request: Request, reader: StreamReader | None = None,
-        flows: list[str] | None = None,
-    ) -> None:  # fmt: skip
-        """Send a capture. A client that says something, or hangs up, has enough of live packets."""
+    async def _source(self, request: Request, flows: list[str] | None = None) -> _native.CacheReader:
+        """The snapshot that a request asks for. Raises BusyError, UsageError."""
         if self.readers >= MAX_READERS:
             raise BusyError(f"{MAX_READERS} clients read already: wait until one is done")
+        return await self.thread(partial(_reader, self.cache, request, flows))
+
+    async def _stream(
+        self, reader: StreamReader, writer: StreamWriter, request: Request, source: _native.CacheReader
+    ) -> None:
+        """Send a capture. A client that has enough of live packets says something, or hangs up."""
         self.readers += 1
-        enough: asyncio.Task[bytes] | None = None
+        done = asyncio.create_task(_silence(reader, request.frames))
+        stopped = not request.follow
         try:
-            source = await self.thread(partial(_reader, self.cache, request, flows))
-            if reader is not None:
-                await self._put(writer, header())
-                if request.frames and request.follow:
-                    enough = asyncio.create_task(reader.read(1))
-            stopped = False
             while True:
                 block = await self.thread(source.read, _WAIT if request.follow else 0.0)
                 if block:
                     await self._frame(writer, block, request.frames)
                 elif source.ended:
                     break
-                if not stopped and (self._stopping.is_set() or (enough is not None and enough.done())):
+                if stopped:
+                    continue
+                if self._stopping.is_set() or (done.done() and request.frames):
                     stopped = True
-                    await self.thread(source.stop)  # wakes it; what is left is still read
-            if request.frames:
-                await self._put(writer, LENGTH.pack(0) + header(matched=source.matched, lost=source.lost))
+                    await self.thread(source.stop)  # what came until now is still read
+                elif done.done() and not block and await self.thread(left, writer.get_extra_info("socket")):
+                    break
         finally:
             self.readers -= 1
-            if enough is not None:
-                enough.cancel()
+            done.cancel()
 
     async def _frame(self, writer: StreamWriter, data: bytes, framed: bool) -> None:
         self.counts["sent_bytes"] += len(data)
@@ -234,6 +258,13 @@ class Service:
     async def _put(self, writer: StreamWriter, data: bytes) -> None:
         writer.write(data)
         await asyncio.wait_for(writer.drain(), STALL_SECONDS)
+
+
+async def _silence(reader: StreamReader, at_once: bool) -> None:
+    """Wait until a client says something (``at_once``), or has closed its side."""
+    with suppress(OSError):
+        while await reader.read(1 << 12) and not at_once:
+            pass
 
 
 def _reader(cache: _native.Cache, request: Request, flows: list[str] | None) -> _native.CacheReader:
@@ -271,7 +302,10 @@ def _listed(cache: _native.Cache, request: Request) -> tuple[int, list[bytes]]:
 
 
 async def serve(
-    face: Callable[[StreamReader, StreamWriter], Awaitable[None]], sock: socket.socket, *, tls: SSLContext | None = None
+    face: Callable[[StreamReader, StreamWriter], Awaitable[None]],
+    sock: socket.socket,
+    *,
+    tls: SSLContext | None = None,
 ) -> asyncio.Server:
     """Answer at a listening socket. A client of TLS has to shake hands in time."""
     if sock.family == socket.AF_UNIX:
