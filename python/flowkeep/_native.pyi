@@ -15,6 +15,7 @@ from _typeshed import ReadableBuffer as Buffer
 __all__ = [
     "Cache",
     "CacheReader",
+    "Capture",
     "Carver",
     "Extractor",
     "FlowTable",
@@ -25,6 +26,7 @@ __all__ = [
     "Trimmer",
     "anomaly_names",
     "build_index",
+    "drop_privileges",
     "ledger_first_ts",
     "overlap_policies",
     "probe",

@@ -6,6 +6,7 @@ pub mod codec;
 pub mod dataset;
 pub mod digest;
 pub mod index;
+pub mod live;
 pub mod memory;
 pub mod probe;
 pub mod source;

@@ -10,6 +10,7 @@ mod errors;
 mod extractor;
 mod flows;
 mod index;
+mod live;
 mod rebuilder;
 mod reports;
 mod scanner;
@@ -40,6 +41,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<carver::Carver>()?;
     m.add_class::<searcher::Searcher>()?;
     m.add_class::<rebuilder::Rebuilder>()?;
+    m.add_class::<live::Capture>()?;
+    m.add_function(wrap_pyfunction!(live::drop_privileges, m)?)?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
