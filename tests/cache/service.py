@@ -60,7 +60,7 @@ class Service:
 
         def done() -> bool:
             inputs = self.asked(ask="status")["status"]["inputs"]
-            return all(one["state"] == "ended" for one in inputs)
+            return all(one["state"] == "done" for one in inputs)
 
         until(done, self.said)
         return self

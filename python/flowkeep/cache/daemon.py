@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import _native, units
 from ..errors import FlowkeepError, UsageError
-from ..select import compile_filter
+from ..select.libpcap import Rule, compile_filter
 from ..sink.atomic import Part
 from ..text import safe
 from . import metrics, pcap_over_ip, server
@@ -24,9 +24,9 @@ from .listen import close_unix, listen_unix
 from .notify import notify, watchdog_seconds
 from .peers import Allowed, user_of
 from .place import Endpoint
-from .replay import Replay
 
 Say = Callable[[str], None]
+Program = list[tuple[int, Rule]] | None
 
 _TICK = 1.0
 """Seconds between two looks at the store."""
@@ -73,6 +73,12 @@ class Plan:
             raise UsageError(
                 f"{self.metrics} can be reached from other machines: numbers are given out on 127.0.0.1"
             )
+        for endpoint in self.listen:
+            if not endpoint.loopback:
+                raise UsageError(
+                    f"{endpoint} can be reached from other machines, and who sends packets there is asked nothing: "
+                    "take 127.0.0.1, and a tunnel such as that of ssh"
+                )
         if self.filter is not None:
             compile_filter(self.filter)
 
@@ -110,7 +116,20 @@ class Daemon:
         outside = plan.pcap_over_ip.outside if plan.pcap_over_ip else None
         self._tls = outside.context() if outside else None
         self.cache = self._store()
-        self.capture = _capture(
+        try:
+            self._open_inputs(program, ports)
+            # Before any other thread is there: the kernel keeps some of it per thread.
+            _native.drop_privileges(plan.user)
+        except OSError as error:
+            raise FlowkeepError(error.strerror or str(error)) from error
+        self.service = server.Service(
+            self.cache, self.status, say=self._say, allowed=allowed, token=outside.token if outside else None
+        )
+
+    def _open_inputs(self, program: Program, ports: list[int]) -> None:
+        """Open what packets come from; its own control traffic is left out. Raises OSError, UsageError."""
+        plan = self.plan
+        self.capture = _native.Capture(
             self.cache, interfaces=None if plan.interfaces is None else list(plan.interfaces),
             promiscuous=plan.promiscuous, ring=plan.ring, snap_length=plan.snap_length, program=program,
             exclude_ports=ports,
@@ -122,10 +141,6 @@ class Daemon:
             self.capture.connect(endpoint.host, endpoint.port)
         for path in plan.read:
             self.capture.read(path)
-        _drop(plan.user)
-        self.service = server.Service(
-            self.cache, self.status, say=self._say, allowed=allowed, token=outside.token if outside else None
-        )
 
     def _store(self) -> _native.Cache:
         """The store of the last run if there is one, else an empty one."""
@@ -234,11 +249,3 @@ class Daemon:
 def _bound(sock: Any) -> Endpoint:
     host, port = sock.getsockname()[:2]
     return Endpoint(host, port)
-
-
-def _capture(*args: Any, **rest: Any) -> Any:
-    return getattr(_native, "Capture", Replay)(*args, **rest)
-
-
-def _drop(user: str | None) -> None:
-    getattr(_native, "drop_privileges", lambda _: None)(user)

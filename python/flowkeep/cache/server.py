@@ -242,6 +242,8 @@ class Service:
                     continue
                 if self._stopping.is_set() or (done.done() and request.frames):
                     stopped = True
+                    if not hasattr(source, "stop"):
+                        break
                     await self.thread(source.stop)  # what came until now is still read
                 elif done.done() and not block and await self.thread(left, writer.get_extra_info("socket")):
                     break
