@@ -95,9 +95,9 @@ def until(done: Callable[[], bool], told: Callable[[], str] = str) -> None:
 def connected(path: Path) -> socket.socket:
     """A connection to a Unix socket."""
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(WAIT)
     try:
         sock.connect(os.fspath(path))
+        sock.settimeout(WAIT)
     except BaseException:
         sock.close()
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -157,7 +158,8 @@ def _unix(place: Place) -> socket.socket:
     path = check_socket(place.socket or usual_socket())
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        sock.settimeout(SECONDS)
+        # A queue that is full is waited for, which a socket with a time-out of Python does not.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(SECONDS), 0))
         sock.connect(os.fspath(path))
     except OSError as error:
         sock.close()

@@ -13,7 +13,8 @@ from ..errors import BusyError, OutputError, UsageError
 from ..text import safe
 from .place import check_socket
 
-_BACKLOG = 128
+BACKLOG = 128
+"""Clients that wait to be let in."""
 
 
 def listen_unix(path: Path, *, owner: int | None = None, everybody: bool = False) -> socket.socket:
@@ -43,7 +44,7 @@ def listen_unix(path: Path, *, owner: int | None = None, everybody: bool = False
                     os.chown(path, owner, -1, follow_symlinks=False)
                 if everybody:
                     os.chmod(path, 0o666)
-                sock.listen(_BACKLOG)
+                sock.listen(BACKLOG)
             except BaseException:
                 sock.close()
                 raise

@@ -58,7 +58,7 @@ def tcp_peer(sock: socket.socket) -> int | None:
 
 
 def left(sock: socket.socket) -> bool:
-    """Whether a client on this machine that closed its side is gone altogether, and not only done with asking."""
+    """Whether a client on this machine that closed its side is gone, and not only done with asking."""
     if sock.family != socket.AF_UNIX:
         return tcp_peer(sock) is None
     poll = select.poll()

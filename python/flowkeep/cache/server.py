@@ -20,6 +20,7 @@ from ..select.libpcap import compile_for_flows
 from ..select.query import parse_networks
 from ..units import Moment
 from . import token as secret
+from .listen import BACKLOG
 from .peers import Allowed, left, tcp_peer, unix_peer
 from .protocol import (
     DIGEST,
@@ -311,8 +312,8 @@ async def serve(
 ) -> asyncio.Server:
     """Answer at a listening socket. A client of TLS has to shake hands in time."""
     if sock.family == socket.AF_UNIX:
-        return await asyncio.start_unix_server(face, sock=sock, limit=MAX_REQUEST)
+        return await asyncio.start_unix_server(face, sock=sock, limit=MAX_REQUEST, backlog=BACKLOG)
     seconds = None if tls is None else REQUEST_SECONDS
     return await asyncio.start_server(
-        face, sock=sock, limit=MAX_REQUEST, ssl=tls, ssl_handshake_timeout=seconds
+        face, sock=sock, limit=MAX_REQUEST, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=seconds
     )
