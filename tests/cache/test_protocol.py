@@ -86,7 +86,7 @@ def test_a_question_that_is_too_long_is_not_sent() -> None:
     "error", [UsageError("why"), BusyError("why"), CacheError("why")], ids=lambda e: type(e).__name__
 )
 def test_a_refusal_arrives_as_the_error_it_was(error: CacheError) -> None:
-    with pytest.raises(type(error), match="^place: why$"):
+    with pytest.raises(type(error), match=r"^place: why$"):
         parse_header(refusal(error), "place")
 
 
