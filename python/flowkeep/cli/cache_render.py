@@ -71,7 +71,7 @@ def _facts(status: dict[str, Any], rates: list[float]) -> list[tuple[str, str]]:
         ("reaches back", _reach(cache)),
         ("curve", _curve(cache["stretch"])),
         ("let go", _let_go(cache["let_go"])),
-        ("kernel lost", _lost(cache["interfaces"])),
+        ("kernel lost", _lost(status["inputs"])),
         ("clients", _clients(status["clients"])),
     ]  # fmt: skip
 
@@ -106,9 +106,9 @@ def _let_go(reasons: dict[str, dict[str, int]]) -> str:
     return ", ".join(gone) or "nothing"
 
 
-def _lost(interfaces: list[dict[str, Any]]) -> str:
-    lost = sum(one["dropped"] for one in interfaces)
-    total = lost + sum(one["packets"] for one in interfaces)
+def _lost(inputs: list[dict[str, Any]]) -> str:
+    lost = sum(one["drops"] for one in inputs)
+    total = lost + sum(one["packets"] for one in inputs)
     return f"[red]{units.count(lost, 'packet')}[/], {units.percent(lost, total)}" if lost else "nothing"
 
 
@@ -163,6 +163,12 @@ def _inputs(inputs: list[dict[str, Any]], width: int) -> RenderableType:
             _escaped(one["name"]), _escaped(one["kind"]), _escaped(state), f"{one['packets']:,}",
             units.size(one["bytes"]), f"{one['drops']:,}",
         )  # fmt: skip
+        parts = one["interfaces"]
+        if list(parts) != [one["name"]]:
+            for name, count in sorted(parts.items()):
+                table.add_row(
+                    f"  {_escaped(name)}", "", "", f"{count['packets']:,}", units.size(count["bytes"]), ""
+                )
     table.columns[2].no_wrap, table.columns[2].overflow = False, "fold"
     return table
 
