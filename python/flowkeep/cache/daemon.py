@@ -76,8 +76,8 @@ class Plan:
         for endpoint in self.listen:
             if not endpoint.loopback:
                 raise UsageError(
-                    f"{endpoint} can be reached from other machines, and who sends packets there is asked nothing: "
-                    "take 127.0.0.1, and a tunnel such as that of ssh"
+                    f"{endpoint} can be reached from other machines, and who sends packets there is asked "
+                    "nothing: take 127.0.0.1, and a tunnel such as that of ssh"
                 )
         if self.filter is not None:
             compile_filter(self.filter)

@@ -20,7 +20,7 @@ from ..text import safe
 from ..units import Moment
 from . import notes
 from .cache_options import asking, place
-from .options import query, selecting
+from .options import WHEN, naming, query
 from .progress import ProgressBar
 from .stream import complain
 
@@ -50,7 +50,15 @@ _NUMBER = re.compile(r"\d+", re.ASCII)
 @click.option("--follow", is_flag=True, help="Go on with packets as they come, until Ctrl-C.")
 @click.option("--force", is_flag=True, help="Replace a capture that stands at -o already.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-@selecting
+@click.option(
+    "--since",
+    type=WHEN,
+    metavar="TIME",
+    help="Packets of this time or later: 2024-05-01T12:00 (UTC), 2h for two hours ago, end-2h for two hours "
+    "before the newest packet, start+10min.",
+)
+@click.option("--until", type=WHEN, metavar="TIME", help="Packets of this time or earlier.")
+@naming
 @asking
 def read(
     output: str, form: Literal["pcapng", "pcap"], expression: str | None, filter_file: str | None,
@@ -58,8 +66,8 @@ def read(
 ) -> int:  # fmt: skip
     """Take packets out of a running cache, which goes on.
 
-    Written are the packets that the cache holds at this moment, in the order of time. --since and --until
-    are about packets here. Conditions on flows are those of flowkeep cache flows; --flow also takes a tuple.
+    Written are the packets that the cache holds at this moment, in the order of time. --flow also takes both
+    ends of a flow.
 
     \b
     flowkeep cache read --since 2h --filter 'host 10.0.0.7' -o host.pcapng

@@ -59,7 +59,7 @@ _METRICS = f"127.0.0.1:{METRICS_PORT}"
     default="64MiB",
     show_default=True,
     metavar="SIZE",
-    help="Buffer between the kernel and the cache, for each interface.",
+    help="Buffer between the kernel and the cache, besides --memory, for each --interface.",
 )
 @click.option(
     "--snap-length",

@@ -30,8 +30,9 @@ from .stream import colored, width
 )
 @asking
 def status(as_json: bool, watch: bool, every: int, **given: Any) -> int:
-    """Say how a cache fares: its memory by age, the allowance of flows, packets a second, what the kernel
-    lost, how far back it reaches.
+    """Say how a cache fares.
+
+    Memory by age, the allowance of flows, packets a second, what the kernel lost, how far back it reaches.
 
     \b
     flowkeep cache status
