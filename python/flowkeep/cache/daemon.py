@@ -92,6 +92,7 @@ class Daemon:
         self._open = ExitStack()
         self._rates: list[tuple[float, int]] = []
         self._started = time.time_ns()
+        self._troubles: set[str] = set()
         try:
             self._begin()
         except BaseException:
@@ -103,6 +104,9 @@ class Daemon:
         owner = None if plan.user is None else user_of(plan.user)
         allowed = Allowed(plan.allow)
         program = None if plan.filter is None else list(compile_filter(plan.filter).rules)
+        for path in plan.read:
+            if path != "-":
+                os.stat(path)  # later nobody waits for the answer
         self._unix = listen_unix(plan.socket, owner=owner, everybody=bool(plan.allow))
         self._open.callback(close_unix, self._unix, plan.socket, os.lstat(plan.socket).st_ino)
         self._faces = []
@@ -200,7 +204,10 @@ class Daemon:
         """Once a second: count packets, tell the service manager that all is well."""
         watchdog, said = watchdog_seconds(), time.monotonic()
         while True:
-            packets = await self.service.thread(self._packets)
+            packets, troubles = await self.service.thread(self._look)
+            for trouble in sorted(troubles - self._troubles):
+                self._say(trouble)
+            self._troubles = troubles
             now = time.monotonic()
             self._rates = [*self._rates[-_RATE:], (now, packets)]
             if watchdog is not None and now - said >= min(watchdog, _TICK):
@@ -209,8 +216,10 @@ class Daemon:
                 said = now
             await asyncio.sleep(_TICK)
 
-    def _packets(self) -> int:
-        return int(self.cache.status()["received"]["packets"])
+    def _look(self) -> tuple[int, set[str]]:
+        """Packets that came, and what is wrong with inputs."""
+        packets = int(self.cache.status()["received"]["packets"])
+        return packets, {named(one) for one in self.capture.stats() if one["error"]}
 
     def rate(self) -> float:
         """Packets a second, over the last seconds."""
@@ -244,6 +253,12 @@ class Daemon:
             part.sync()
             part.commit()
         self._say(f"kept in {safe(self.plan.save)}")
+
+
+def named(one: dict[str, Any]) -> str:
+    """What is wrong with an input, with its name."""
+    name, error = safe(one["name"]), safe(one["error"])
+    return error if error.startswith(name) else f"{name}: {error}"
 
 
 def _bound(sock: Any) -> Endpoint:

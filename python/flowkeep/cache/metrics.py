@@ -67,7 +67,7 @@ def _families(status: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Samp
     yield (
         "stretch",
         "gauge",
-        "By which factor ages count longer than they are; 0: there is room.",
+        "Factor to the ages of the curve; 0: nothing had to go yet.",
         one(cache["stretch"] or 0),
     )
     bands = [({"from": str(band["from"] // 10**9)}, band) for band in cache["bands"]]

@@ -51,10 +51,11 @@ def _page(status: dict[str, Any], rates: list[float], width: int) -> list[Render
     cache = status["cache"]
     facts = _table("", "", right="none")
     facts.show_header, facts.box = False, None
-    facts.columns[1].no_wrap, facts.columns[1].overflow = False, "fold"
-    for name, value in _facts(status, rates):
+    facts.columns[1].no_wrap = False
+    facts.columns[1].overflow = "fold"
+    for name, value in _facts(status, rates[-max(width - 40, 10) :]):
         facts.add_row(f"[bold]{name}[/]", value)
-    return [facts, _bands(cache, width), _inputs(status["inputs"], width)]
+    return [facts, _bands(cache, width), _inputs(status["inputs"]), *_errors(status["inputs"])]
 
 
 def _facts(status: dict[str, Any], rates: list[float]) -> list[tuple[str, str]]:
@@ -92,9 +93,8 @@ def _span(ns: int) -> str:
 def _curve(stretch: float | None) -> str:
     if not stretch:
         return "nothing had to be let go yet"
-    if stretch >= 1:
-        return f"ages count {stretch:,.3g} times as long: there is more room than the curve asks for"
-    return f"ages count {stretch:,.3g} times as long: there is less room than the curve asks for"
+    room = "more" if stretch >= 1 else "less"
+    return f"its ages times {stretch:,.3g}: there is {room} room than it asks for"
 
 
 def _let_go(reasons: dict[str, dict[str, int]]) -> str:
@@ -155,12 +155,11 @@ def _ago(ns: int) -> str:
     return units.duration(ns)
 
 
-def _inputs(inputs: list[dict[str, Any]], width: int) -> RenderableType:
+def _inputs(inputs: list[dict[str, Any]]) -> RenderableType:
     table = _table("input", "kind", "state", "packets", "bytes", "lost", right="packets,bytes,lost")
     for one in inputs:
-        state = one["state"] + (f": {one['error']}" if one.get("error") else "")
         table.add_row(
-            _escaped(one["name"]), _escaped(one["kind"]), _escaped(state), f"{one['packets']:,}",
+            _escaped(one["name"]), _escaped(one["kind"]), _escaped(one["state"]), f"{one['packets']:,}",
             units.size(one["bytes"]), f"{one['drops']:,}",
         )  # fmt: skip
         parts = one["interfaces"]
@@ -169,8 +168,17 @@ def _inputs(inputs: list[dict[str, Any]], width: int) -> RenderableType:
                 table.add_row(
                     f"  {_escaped(name)}", "", "", f"{count['packets']:,}", units.size(count["bytes"]), ""
                 )
-    table.columns[2].no_wrap, table.columns[2].overflow = False, "fold"
     return table
+
+
+def _errors(inputs: list[dict[str, Any]]) -> list[RenderableType]:
+    """What is wrong with them, a line each."""
+    lines = []
+    for one in inputs:
+        if one["error"]:
+            known = one["error"].startswith(one["name"])
+            lines.append(_escaped(one["error"] if known else f"{one['name']}: {one['error']}"))
+    return [f"[red]{line}[/]" for line in lines]
 
 
 def _escaped(text: str) -> str:
