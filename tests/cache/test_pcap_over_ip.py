@@ -134,7 +134,7 @@ def keys(tmp_path: Path) -> Path:
 def test_what_would_open_the_door_or_cannot_be_meant_is_refused(
     keys: Path, args: tuple[str, ...], word: str
 ) -> None:
-    done = command.run("cache", "run", "--socket", keys / "s", "--read", "x.pcap", *args, cwd=keys)
+    done = command.run("cache", "run", "--socket", keys / "s", "--read", capture(keys), *args, cwd=keys)
     assert done.returncode == USAGE, command.said(done)
     assert word in command.said(done)
     assert not (keys / "s").exists()
@@ -191,7 +191,7 @@ def test_without_tls_or_token_that_port_tells_nothing(keys: Path) -> None:
                 sock.sendall(request(ask="status", **token))
                 assert header(sock)["ok"] is False
         status = service.status()
-        assert status["clients"]["refused"] == 3
+        assert status["clients"]["refused"] == 4 + 3
         assert status["clients"]["failed"] == 0
 
 

@@ -177,8 +177,8 @@ class Daemon:
         servers = [await server.serve(service.local, self._unix)]
         pcap, numbers = self._faces
         if pcap is not None and plan.pcap_over_ip is not None:
-            answer = partial(pcap_over_ip.face, service, plan.pcap_over_ip)
-            servers.append(await server.serve(answer, pcap, tls=self._tls))
+            answer = partial(pcap_over_ip.face, service, plan.pcap_over_ip, self._tls)
+            servers.append(await server.serve(answer, pcap))
             self._say(f"PCAP-over-IP{' inside TLS' if self._tls else ''} at {_bound(pcap)}")
         if numbers is not None:
             servers.append(await server.serve(partial(metrics.face, service), numbers))

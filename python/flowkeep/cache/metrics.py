@@ -102,7 +102,7 @@ async def face(service: Service, reader: StreamReader, writer: StreamWriter) -> 
         writer.write("\r\n".join(lines).encode() + (b"" if head.startswith(b"HEAD ") else body))
         await asyncio.wait_for(writer.drain(), _SECONDS)
 
-    await service.guard(writer, talk)
+    await service.guard("numbers", writer, talk)
 
 
 async def _answer(service: Service, head: bytes) -> tuple[str, bytes]:

@@ -99,10 +99,12 @@ def listen_tcp(endpoint: Endpoint) -> socket.socket:
         raise OutputError(f"{endpoint}: cannot listen there: {error.strerror or error}") from error
 
 
-async def face(service: Service, how: Face, reader: StreamReader, writer: StreamWriter) -> None:
+async def face(
+    service: Service, how: Face, tls: ssl.SSLContext | None, reader: StreamReader, writer: StreamWriter
+) -> None:
     """Answer one client."""
-    if how.outside is not None:
-        await service.remote(reader, writer)
+    if tls is not None:
+        await service.remote(reader, writer, tls)
         return
     # Before the newest packet, not before now: what is replayed has its own time.
     await service.plain(

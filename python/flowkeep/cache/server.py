@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_CONNECTIONS = 256
+ROOM = {"local": 256, "outside": 32, "numbers": 16}
+"""Connections at once, by face: who fills one room keeps nobody out of another."""
 MAX_READERS = 128
 STALL_SECONDS = 600.0
 """A client that takes nothing for so long is given up."""
@@ -68,7 +69,7 @@ class Service:
         self.readers = 0
         self.describe, self._say = describe, say
         self._token = token
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], str] = {}
         self._stopping = asyncio.Event()
         self._threads = ThreadPoolExecutor(MAX_READERS + 8, thread_name_prefix="reader")
 
@@ -88,31 +89,34 @@ class Service:
 
     async def local(self, reader: StreamReader, writer: StreamWriter) -> None:
         """A client at the Unix socket."""
-        await self.guard(writer, partial(self._local, reader, writer))
+        await self.guard("local", writer, partial(self._local, reader, writer))
 
-    async def remote(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def remote(self, reader: StreamReader, writer: StreamWriter, tls: SSLContext) -> None:
         """A client over TLS, who has to know the token."""
-        await self.guard(writer, partial(self._talk, reader, writer, trusted=False))
+        await self.guard("outside", writer, partial(self._remote, reader, writer, tls))
 
     async def plain(
         self, reader: StreamReader, writer: StreamWriter, since: int | Moment | None, form: Form
     ) -> None:
         """A client of PCAP-over-IP on this machine: gets a capture and is asked nothing."""
-        await self.guard(writer, partial(self._plain, reader, writer, since, form))
+        await self.guard("outside", writer, partial(self._plain, reader, writer, since, form))
 
-    async def guard(self, writer: StreamWriter, talk: Callable[[], Awaitable[None]]) -> None:
-        """Run one conversation; whatever goes wrong in it stays in it."""
+    async def guard(self, room: str, writer: StreamWriter, talk: Callable[[], Awaitable[None]]) -> None:
+        """Run one conversation, if there is room; whatever goes wrong in it stays in it."""
         task = asyncio.current_task()
         assert task is not None
         self.counts["connections"] += 1
-        writer.transport.set_write_buffer_limits(high=_BUFFER)
-        if len(self._open) >= MAX_CONNECTIONS:
+        if sum(other == room for other in self._open.values()) >= ROOM[room]:
             self.counts["refused"] += 1
             writer.transport.abort()
             return
-        self._open.add(task)
+        self._open[task] = room
         try:
+            writer.transport.set_write_buffer_limits(high=_BUFFER)
             await talk()
+            # What still waits may take as long as all before it.
+            writer.transport.set_write_buffer_limits(high=0)
+            await asyncio.wait_for(writer.drain(), STALL_SECONDS)
             writer.close()
             await asyncio.wait_for(writer.wait_closed(), REQUEST_SECONDS)
         except TimeoutError:
@@ -127,7 +131,16 @@ class Service:
             self._say(f"a question failed: {type(error).__name__}: {error}")
         finally:
             writer.transport.abort()
-            self._open.discard(task)
+            del self._open[task]
+
+    async def _remote(self, reader: StreamReader, writer: StreamWriter, tls: SSLContext) -> None:
+        try:
+            await writer.start_tls(tls, ssl_handshake_timeout=REQUEST_SECONDS)
+        except OSError:  # also what TLS itself objects to
+            self.counts["refused"] += 1
+            return
+        writer.transport.set_write_buffer_limits(high=_BUFFER)
+        await self._talk(reader, writer, trusted=False)
 
     async def _local(self, reader: StreamReader, writer: StreamWriter) -> None:
         try:
@@ -305,15 +318,9 @@ def _listed(cache: _native.Cache, request: Request) -> tuple[int, list[bytes]]:
 
 
 async def serve(
-    face: Callable[[StreamReader, StreamWriter], Awaitable[None]],
-    sock: socket.socket,
-    *,
-    tls: SSLContext | None = None,
+    face: Callable[[StreamReader, StreamWriter], Awaitable[None]], sock: socket.socket
 ) -> asyncio.Server:
-    """Answer at a listening socket. A client of TLS has to shake hands in time."""
+    """Answer at a listening socket."""
     if sock.family == socket.AF_UNIX:
         return await asyncio.start_unix_server(face, sock=sock, limit=MAX_REQUEST, backlog=BACKLOG)
-    seconds = None if tls is None else REQUEST_SECONDS
-    return await asyncio.start_server(
-        face, sock=sock, limit=MAX_REQUEST, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=seconds
-    )
+    return await asyncio.start_server(face, sock=sock, limit=MAX_REQUEST, backlog=BACKLOG)
