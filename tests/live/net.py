@@ -21,9 +21,9 @@ ALL = [(10**18, -1)]
 ETH_P_ALL = 3
 
 
-def ip(*words: str) -> None:
+def ip(*words: str) -> str:
     """Run ip(8)."""
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
 class Pair:
@@ -45,6 +45,13 @@ class Pair:
         ip("link", "add", "va", "type", "veth", "peer", "name", "vb")
         for name in ("va", "vb"):
             ip("link", "set", name, "up")
+        self.ready()
+
+    @staticmethod
+    def ready() -> None:
+        """Wait until the kernel sends on both; just after one goes up it drops what the other is given."""
+        for name in ("va", "vb"):
+            until(lambda name=name: "state UP" in ip("link", "show", name), name)  # type: ignore[misc]
 
     def remove(self) -> None:
         """Remove both, if they are there."""

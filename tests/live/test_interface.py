@@ -177,6 +177,7 @@ def test_an_interface_that_goes_down_and_up_is_followed(pair: Pair) -> None:
         assert only(capture)["error"] == "the interface is down"
         ip("link", "set", "va", "up")
         until(lambda: only(capture)["state"] == "running")
+        pair.ready()
         send("vb", numbered(2))
     assert [r.data for r in held(store)[0]] == numbered(2)
 
@@ -309,8 +310,7 @@ def test_losses_that_may_be_of_any_interface_stand_under_a_name_of_their_own(pai
 
 def test_promiscuous_as_long_as_it_runs(pair: Pair) -> None:
     def count() -> int:
-        out = subprocess.run(["ip", "-d", "link", "show", "va"], capture_output=True, text=True, check=True)
-        return int(out.stdout.split("promiscuity ")[1].split()[0])
+        return int(ip("-d", "link", "show", "va").split("promiscuity ")[1].split()[0])
 
     before = count()
     with capturing(cache(), interfaces=["va"], promiscuous=True):

@@ -6,26 +6,29 @@ use flowkeep_core::select::{Filter, Program, Rule, Verdict};
 
 use super::feed::Feed;
 use super::hardware::{link_of, COOKED, ETHERNET, RAW};
-use super::input::{Shared, BATCH};
+use super::input::{Bounded, Shared, BATCH};
 use super::{InterfaceId, Packet, Packets, Selection, Stats};
+
+/// Interface, time, length on the wire, bytes.
+type Seen = (u16, i64, u32, Vec<u8>);
 
 /// Collects what it gets.
 #[derive(Default)]
 struct Collect {
     interfaces: Mutex<Vec<(String, u16)>>,
-    packets: Mutex<Vec<(u16, i64, u32, Vec<u8>)>>,
+    packets: Mutex<Vec<Seen>>,
     largest: Mutex<usize>,
 }
 
 impl Packets for Collect {
-    fn interface(&self, name: &str, link: u16, _: u32) -> InterfaceId {
+    fn interface(&self, name: &str, link: u16, _: u32) -> Option<InterfaceId> {
         let mut known = self.interfaces.lock().unwrap();
         let wanted = (name.to_owned(), link);
         let at = known.iter().position(|i| *i == wanted).unwrap_or_else(|| {
             known.push(wanted);
             known.len() - 1
         });
-        InterfaceId(at as u16)
+        Some(InterfaceId(at as u16))
     }
 
     fn batch(&self, packets: &mut dyn Iterator<Item = Packet<'_>>) {
@@ -63,7 +66,8 @@ fn ip6(next: u8, ports: [u16; 2]) -> Vec<u8> {
 
 /// "ether proto" of two bytes at 12, as libpcap has it.
 fn type_is(kind: u32) -> Vec<u8> {
-    let code: [(u16, u8, u8, u32); 4] = [(0x28, 0, 0, 12), (0x15, 0, 1, kind), (6, 0, 0, 262_144), (6, 0, 0, 0)];
+    let code: [(u16, u8, u8, u32); 4] =
+        [(0x28, 0, 0, 12), (0x15, 0, 1, kind), (6, 0, 0, 262_144), (6, 0, 0, 0)];
     code.iter()
         .flat_map(|&(c, jt, jf, k)| [&c.to_le_bytes()[..], &[jt, jf], &k.to_le_bytes()].concat())
         .collect()
@@ -72,7 +76,8 @@ fn type_is(kind: u32) -> Vec<u8> {
 #[test]
 fn own_traffic_is_known_behind_tags_and_options_in_both_versions() {
     let selection = Selection::new(None, vec![], vec![57012, 9]);
-    let keeps = |link, frame: &[u8]| selection.verdict_live(link, frame, frame.len() as u32) == Verdict::Match;
+    let keeps =
+        |link, frame: &[u8]| selection.verdict_live(link, frame, frame.len() as u32) == Verdict::Match;
     let tagged = |body: Vec<u8>| [&[0, 7][..], &0x0800_u16.to_be_bytes(), &body].concat();
     for ports in [[57012, 1], [1, 57012], [9, 9]] {
         for options in [0, 8] {
@@ -133,6 +138,20 @@ fn link_types_follow_from_the_hardware() {
     }
 }
 
+#[test]
+fn interfaces_have_a_bound_whatever_is_invented() {
+    let sink = Arc::new(Collect::default());
+    let bounded = Bounded::new(sink.clone());
+    let ids: Vec<_> = (0..4096).map(|i| bounded.interface(&i.to_string(), 1, 0).unwrap()).collect();
+    let others = bounded.interface("new", 1, 0).unwrap();
+    assert!(!ids.contains(&others));
+    assert_eq!(bounded.interface("newer", 1, 0), Some(others));
+    assert_eq!(bounded.interface("7", 1, 0), Some(ids[7]));
+    assert_eq!((2..1000).filter(|link| bounded.interface("new", *link, 0).is_some()).count(), 63);
+    assert_eq!(bounded.interface("newer", 1, 0), Some(others));
+    assert_eq!(sink.interfaces.lock().unwrap().len(), 4096 + 64);
+}
+
 /// Gives a few bytes at a time.
 struct Pieces<'a>(&'a [u8], usize);
 
@@ -146,7 +165,8 @@ impl std::io::Read for Pieces<'_> {
 }
 
 fn pcap(packets: u32) -> Vec<u8> {
-    let mut capture = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+    let mut capture =
+        vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
     for i in 0..packets {
         for field in [i, 5, i % 90, i % 90 + 1] {
             capture.extend(field.to_le_bytes());

@@ -64,7 +64,10 @@ impl Selection {
         let own = if ports.is_empty() {
             Vec::new()
         } else {
-            [ETHERNET, RAW, COOKED].into_iter().filter_map(|link| Some((link, own_program(link, &ports)?))).collect()
+            [ETHERNET, RAW, COOKED]
+                .into_iter()
+                .filter_map(|link| Some((link, own_program(link, &ports)?)))
+                .collect()
         };
         Self { filter, programs, own, ports }
     }
