@@ -67,7 +67,10 @@ impl Capture {
     ) -> PyResult<Self> {
         let usage = |text: String| Err(named(py, "UsageError", text));
         if exclude_ports.len() > MAX_PORTS {
-            return usage(format!("{} ports are to be left out, at most {MAX_PORTS} are", exclude_ports.len()));
+            return usage(format!(
+                "{} ports are to be left out, at most {MAX_PORTS} are",
+                exclude_ports.len()
+            ));
         }
         if !(1..=SNAP_LENGTH).contains(&snap_length) {
             return usage(format!("a snap length of {snap_length}: it is 1 to {SNAP_LENGTH} bytes"));
@@ -149,9 +152,8 @@ fn to_dict(py: Python<'_>, stats: Stats) -> PyResult<Bound<'_, PyDict>> {
 #[pyo3(signature = (user=None))]
 pub fn drop_privileges(py: Python<'_>, user: Option<&str>) -> PyResult<()> {
     let account = user.map(|user| account(py, user)).transpose()?;
-    privileges::drop_all(account).map_err(|error| {
-        PyOSError::new_err(format!("privileges cannot be given up: {error}"))
-    })
+    privileges::drop_all(account)
+        .map_err(|error| PyOSError::new_err(format!("privileges cannot be given up: {error}")))
 }
 
 /// The user's numbers, from the same place as everything in Python.

@@ -11,7 +11,7 @@ use flowkeep_core::error::NotACapture;
 use flowkeep_core::record::{Record, Walker};
 use flowkeep_core::select::Verdict;
 
-use super::input::{Count, InterfaceId, Packet, Packets, Shared, BATCH, MAX_INTERFACES, OTHERS};
+use super::input::{Count, InterfaceId, Packet, Packets, Shared, BATCH};
 use super::program::Selection;
 
 /// Bytes that are read at once.
@@ -32,7 +32,7 @@ pub struct Feed {
     filled: usize,
     /// Offset of the buffer's first byte in the capture.
     base: u64,
-    ids: HashMap<u16, (InterfaceId, String)>,
+    ids: HashMap<u16, (Option<InterfaceId>, String)>,
     records: Vec<Record>,
 }
 
@@ -84,7 +84,11 @@ impl Feed {
                 Err(NotACapture::UnknownFormat { found }) => {
                     return Err(format!(
                         "{}; send pcap or pcapng, not compressed",
-                        NotACapture::UnknownFormat { found }.to_string().split(';').next().unwrap_or_default()
+                        NotACapture::UnknownFormat { found }
+                            .to_string()
+                            .split(';')
+                            .next()
+                            .unwrap_or_default()
                     ))
                 }
                 Err(why) => return Err(why.to_string()),
@@ -146,9 +150,9 @@ impl Feed {
         });
         for record in &self.records {
             if !self.ids.contains_key(&record.iface) {
-                let described = self.walker.as_ref().and_then(|w| w.interfaces().get(usize::from(record.iface)));
+                let described =
+                    self.walker.as_ref().and_then(|w| w.interfaces().get(usize::from(record.iface)));
                 let name = match described.and_then(|i| i.name.clone()) {
-                    _ if self.ids.len() >= MAX_INTERFACES => OTHERS.to_owned(),
                     Some(name) => name,
                     None => self.name.clone(),
                 };
@@ -158,17 +162,17 @@ impl Feed {
             }
         }
         let ids = &self.ids;
+        self.records.retain(|r| {
+            let known = ids.get(&r.iface).is_some_and(|(id, _)| id.is_some());
+            refused += u64::from(!known);
+            known
+        });
         self.sink.batch(&mut self.records.iter().filter_map(|r| {
-            Some(Packet {
-                interface: ids.get(&r.iface)?.0,
-                time: r.ts,
-                original: r.wirelen,
-                data: data(r),
-            })
+            Some(Packet { interface: ids.get(&r.iface)?.0?, time: r.ts, original: r.wirelen, data: data(r) })
         }));
         let mut stats = self.stats.lock();
         for record in &self.records {
-            let name = ids.get(&record.iface).map_or(OTHERS, |(_, name)| name);
+            let name = ids.get(&record.iface).map_or("", |(_, name)| name);
             stats.count(name, Count { packets: 1, bytes: record.caplen.into() });
         }
         stats.filtered += filtered;

@@ -1,6 +1,6 @@
 //! What all inputs share: the way to stop them, and what is known of them while they run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,8 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 /// Interfaces that are told apart in one capture; the packets of more are kept under the name [`OTHERS`]. A machine
 /// that starts containers all day makes new names all day, and a sender of captures may invent them.
 pub const MAX_INTERFACES: usize = 4096;
+/// Link types of those others that are told apart.
+const MAX_OTHERS: usize = 64;
 /// See [`MAX_INTERFACES`].
 pub const OTHERS: &str = "(others)";
 
@@ -34,12 +36,57 @@ pub struct Packet<'a> {
 
 /// Takes the packets of all inputs, from any thread.
 pub trait Packets: Send + Sync {
-    /// Describes an interface; the same name and link type give the same number.
-    fn interface(&self, name: &str, link: u16, snap_length: u32) -> InterfaceId;
+    /// Describes an interface; the same name and link type give the same number. `None`: there are too many, and
+    /// its packets cannot be taken.
+    fn interface(&self, name: &str, link: u16, snap_length: u32) -> Option<InterfaceId>;
     /// Takes packets, in their order.
     fn batch(&self, packets: &mut dyn Iterator<Item = Packet<'_>>);
     /// Is told of packets that the kernel lost on an interface.
     fn dropped(&self, interface: InterfaceId, packets: u64);
+}
+
+/// Keeps the number of interfaces within its bound, whoever invents them.
+pub struct Bounded {
+    sink: Arc<dyn Packets>,
+    known: Mutex<HashMap<(String, u16), InterfaceId>>,
+}
+
+impl Bounded {
+    /// In front of this sink.
+    pub fn new(sink: Arc<dyn Packets>) -> Self {
+        Self { sink, known: Mutex::default() }
+    }
+}
+
+impl Packets for Bounded {
+    fn interface(&self, name: &str, link: u16, snap_length: u32) -> Option<InterfaceId> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (name.to_owned(), link);
+        if let Some(id) = known.get(&key) {
+            return Some(*id);
+        }
+        if known.len() >= MAX_INTERFACES {
+            OTHERS.clone_into(&mut key.0);
+            if let Some(id) = known.get(&key) {
+                return Some(*id);
+            }
+            // There are as many of these as link types are invented.
+            if known.len() >= MAX_INTERFACES + MAX_OTHERS {
+                return None;
+            }
+        }
+        let id = self.sink.interface(&key.0, link, snap_length)?;
+        known.insert(key, id);
+        Some(id)
+    }
+
+    fn batch(&self, packets: &mut dyn Iterator<Item = Packet<'_>>) {
+        self.sink.batch(packets);
+    }
+
+    fn dropped(&self, interface: InterfaceId, packets: u64) {
+        self.sink.dropped(interface, packets);
+    }
 }
 
 /// What an input is doing.
@@ -99,7 +146,8 @@ pub struct Stats {
     pub dropped: u64,
     /// Packets that the filter left out here; those that it left out in the kernel are not known.
     pub filtered: u64,
-    /// Packets of link types to which the filter cannot be applied; left out.
+    /// Packets left out because the filter cannot be applied to their link type, or because there are too many
+    /// interfaces.
     pub refused: u64,
     /// By interface name.
     pub interfaces: BTreeMap<String, Count>,
@@ -167,8 +215,8 @@ impl Shared {
     }
 
     /// Says what went wrong.
-    pub fn error(&self, error: impl ToString) {
-        self.lock().error = Some(error.to_string());
+    pub fn error(&self, error: impl Into<String>) {
+        self.lock().error = Some(error.into());
     }
 }
 
@@ -207,10 +255,7 @@ impl Stop {
         let flags = if write { PollFlags::OUT } else { PollFlags::IN };
         let mut all = vec![PollFd::new(&self.wakes, PollFlags::IN)];
         all.extend(descriptors.iter().map(|fd| PollFd::from_borrowed_fd(*fd, flags)));
-        let timeout = Timespec {
-            tv_sec: at_most.as_secs() as i64,
-            tv_nsec: at_most.subsec_nanos().into(),
-        };
+        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: at_most.subsec_nanos().into() };
         match poll(&mut all, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),

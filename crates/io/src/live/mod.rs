@@ -32,9 +32,9 @@ mod sys;
 #[cfg(target_os = "linux")]
 mod tap;
 
-mod hardware;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+mod hardware;
 #[cfg(not(target_os = "linux"))]
 use elsewhere as tap;
 #[cfg(not(target_os = "linux"))]
@@ -47,7 +47,7 @@ pub use input::{Count, InterfaceId, Packet, Packets, State, Stats};
 pub use program::{Selection, MAX_PORTS};
 pub use tap::Settings;
 
-use input::{Shared, Stop};
+use input::{Bounded, Shared, Stop};
 
 /// Bytes of a ring unless another size is asked for: what a burst at 5 Gbit/s fills in 0.1 s.
 pub const RING: usize = 64 << 20;
@@ -101,7 +101,7 @@ impl Live {
     /// Nothing yet. Packets that `selection` takes go to `sink`.
     pub fn new(sink: Arc<dyn Packets>, selection: Arc<Selection>) -> io::Result<Self> {
         Ok(Self {
-            sink,
+            sink: Arc::new(Bounded::new(sink)),
             selection,
             stop: Arc::new(Stop::new()?),
             jobs: Vec::new(),
@@ -170,8 +170,7 @@ impl Live {
                     stats.state(State::Failed);
                 }
             });
-            let failed =
-                |error| Error::System { what: "a thread for an input".to_owned(), hint: "", error };
+            let failed = |error| Error::System { what: "a thread for an input".to_owned(), hint: "", error };
             self.threads.push(thread.map_err(failed)?);
         }
         Ok(())
@@ -204,8 +203,8 @@ impl Drop for Live {
 }
 
 impl Packets for crate::cache::Shared {
-    fn interface(&self, name: &str, link: u16, snap_length: u32) -> InterfaceId {
-        self.interface(flowkeep_core::cache::Interface { link, name: name.to_owned(), snap_length })
+    fn interface(&self, name: &str, link: u16, snap_length: u32) -> Option<InterfaceId> {
+        Some(self.interface(flowkeep_core::cache::Interface { link, name: name.to_owned(), snap_length }))
     }
 
     fn batch(&self, packets: &mut dyn Iterator<Item = Packet<'_>>) {

@@ -28,10 +28,16 @@ const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF_AT_X: u16 = 0x48;
 const LOAD_X_HEADER: u16 = 0xb1;
+const LOAD_LENGTH: u16 = 0x80;
+const X_TO_A: u16 = 0x87;
+const A_TO_X: u16 = 0x07;
+const ADD: u16 = 0x04;
 const AND: u16 = 0x54;
 const JUMP: u16 = 0x05;
 const IF_EQUAL: u16 = 0x15;
 const IF_BITS: u16 = 0x45;
+const IF_AT_LEAST: u16 = 0x35;
+const IF_AT_LEAST_X: u16 = 0x3d;
 const RETURN: u16 = 0x06;
 
 const TCP: u32 = 6;
@@ -58,7 +64,10 @@ impl Selection {
         let own = if ports.is_empty() {
             Vec::new()
         } else {
-            [ETHERNET, RAW, COOKED].into_iter().filter_map(|link| Some((link, own_program(link, &ports)?))).collect()
+            [ETHERNET, RAW, COOKED]
+                .into_iter()
+                .filter_map(|link| Some((link, own_program(link, &ports)?)))
+                .collect()
         };
         Self { filter, programs, own, ports }
     }
@@ -71,7 +80,8 @@ impl Selection {
     /// What filter and ports say of a frame of an interface.
     pub fn verdict_live(&self, link: u16, data: &[u8], original: u32) -> Verdict {
         let own = self.own.iter().find(|(l, _)| *l == link);
-        if own.is_some_and(|(_, program)| program.run(data, original) == 0) {
+        // It must not look behind what was captured.
+        if own.is_some_and(|(_, program)| program.run(data, data.len() as u32) == 0) {
             return Verdict::NoMatch;
         }
         self.verdict(link, data, original)
@@ -168,6 +178,7 @@ fn own_code(link: u16, ports: &[u16]) -> Code {
         match link {
             RAW => {
                 let six = asm.label();
+                asm.need(1, keep);
                 asm.add(LOAD_BYTE, 0);
                 asm.add(AND, 0xf0);
                 asm.when(IF_EQUAL, 0x60, six);
@@ -181,6 +192,7 @@ fn own_code(link: u16, ports: &[u16]) -> Code {
                 // At most two tags.
                 for tags in 0..3 {
                     let (here, tagged) = (12 + 4 * tags, asm.label());
+                    asm.need(here + 2, keep);
                     asm.add(LOAD_HALF, here);
                     for tag in TAGS {
                         asm.when(IF_EQUAL, tag, tagged);
@@ -252,9 +264,16 @@ impl Assembler {
         }
     }
 
+    /// Keeps what is shorter than so many bytes: a load behind the end would drop it.
+    fn need(&mut self, len: u32, keep: Label) {
+        self.add(LOAD_LENGTH, 0);
+        self.unless(IF_AT_LEAST, len, keep);
+    }
+
     /// An Ethernet type at `here`, what it announces at `at`.
     fn ethertype(&mut self, here: u32, at: u32, ports: &[u16], keep: Label) {
         let six = self.label();
+        self.need(here + 2, keep);
         self.add(LOAD_HALF, here);
         self.when(IF_EQUAL, IPV6, six);
         self.unless(IF_EQUAL, IPV4, keep);
@@ -264,15 +283,23 @@ impl Assembler {
     }
 
     fn ip4(&mut self, at: u32, ports: &[u16], keep: Label) {
+        self.need(at + 20, keep);
         self.add(LOAD_BYTE, at + 9);
         self.unless(IF_EQUAL, TCP, keep);
         self.add(LOAD_HALF, at + 6);
         self.when(IF_BITS, 0x1fff, keep);
         self.add(LOAD_X_HEADER, at);
+        self.add(X_TO_A, 0);
+        self.add(ADD, at + 4);
+        self.add(A_TO_X, 0);
+        self.add(LOAD_LENGTH, 0);
+        self.unless(IF_AT_LEAST_X, 0, keep);
+        self.add(LOAD_X_HEADER, at);
         self.ports(LOAD_HALF_AT_X, at, ports, keep);
     }
 
     fn ip6(&mut self, at: u32, ports: &[u16], keep: Label) {
+        self.need(at + 44, keep);
         self.add(LOAD_BYTE, at + 6);
         self.unless(IF_EQUAL, TCP, keep);
         self.ports(LOAD_HALF, at + 40, ports, keep);

@@ -154,10 +154,7 @@ impl Map {
         assert!(block < self.blocks);
         // Inside the mapping; the kernel does not write to a block that is not its own, and `&mut self` keeps
         // out everyone else here.
-        std::slice::from_raw_parts_mut(
-            self.at.add(block * self.block + BEFORE).as_ptr(),
-            self.block - BEFORE,
-        )
+        std::slice::from_raw_parts_mut(self.at.add(block * self.block + BEFORE).as_ptr(), self.block - BEFORE)
     }
 }
 

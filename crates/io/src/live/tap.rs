@@ -14,9 +14,7 @@ use flowkeep_core::select::Verdict;
 
 use super::frame::{frames, Frame};
 use super::hardware::link_of;
-use super::input::{
-    Count, InterfaceId, Packet, Packets, Shared, State, Stats, Stop, BATCH, MAX_INTERFACES, OTHERS,
-};
+use super::input::{Count, InterfaceId, Packet, Packets, Shared, State, Stats, Stop, BATCH, MAX_INTERFACES};
 use super::netlink::{self, Event, Link, Links};
 use super::program::Selection;
 use super::ring::Ring;
@@ -53,7 +51,7 @@ pub struct Tap {
     /// The interface the socket is bound to, if one is wanted and there.
     bound: Option<i32>,
     known: HashMap<i32, Link>,
-    ids: HashMap<(i32, u16), (InterfaceId, String)>,
+    ids: HashMap<(i32, u16), (Option<InterfaceId>, String)>,
     decided: Vec<u16>,
     settings: Settings,
     stats: Shared,
@@ -115,7 +113,7 @@ impl Tap {
         match ended {
             Ok(()) => self.stats.state(State::Stopped),
             Err(error) => {
-                self.stats.error(error);
+                self.stats.error(error.to_string());
                 self.stats.state(State::Failed);
             }
         }
@@ -170,8 +168,9 @@ impl Tap {
             Some(name) => (name.clone(), self.bound.and_then(|i| self.known.get(&i)).map_or(1, |l| l.hatype)),
             None => (ANY.to_owned(), 1),
         };
-        let id = self.sink.interface(&name, link_of(hatype), self.settings.snap_length);
-        self.sink.dropped(id, counted.dropped);
+        if let Some(id) = self.sink.interface(&name, link_of(hatype), self.settings.snap_length) {
+            self.sink.dropped(id, counted.dropped);
+        }
         Ok(())
     }
 
@@ -204,24 +203,30 @@ impl Tap {
             sink: &*self.sink,
             snap_length: self.settings.snap_length,
         };
-        let ids: Vec<InterfaceId> = names.of(&found);
+        let ids = names.of(&found);
         for (frames, ids) in found.chunks(BATCH).zip(ids.chunks(BATCH)) {
-            self.sink.batch(&mut frames.iter().zip(ids).map(|(frame, &interface)| Packet {
-                interface,
-                time: frame.time,
-                original: frame.original,
-                data: &bytes[frame.from as usize..frame.to as usize],
+            self.sink.batch(&mut frames.iter().zip(ids).filter_map(|(frame, id)| {
+                Some(Packet {
+                    interface: (*id)?,
+                    time: frame.time,
+                    original: frame.original,
+                    data: &bytes[frame.from as usize..frame.to as usize],
+                })
             }));
         }
         let mut counts: BTreeMap<(i32, u16), Count> = BTreeMap::new();
-        for frame in &found {
+        for (frame, id) in found.iter().zip(&ids) {
+            if id.is_none() {
+                refused += 1;
+                continue;
+            }
             let count = counts.entry((frame.ifindex, frame.link)).or_default();
             count.packets += 1;
             count.bytes += u64::from(frame.to - frame.from);
         }
         let mut stats = self.stats.lock();
         for (key, count) in counts {
-            stats.count(self.ids.get(&key).map_or(OTHERS, |(_, name)| name), count);
+            stats.count(self.ids.get(&key).map_or("", |(_, name)| name), count);
         }
         stats.filtered += filtered;
         stats.refused += refused;
@@ -253,7 +258,10 @@ impl Tap {
     }
 
     fn there(&mut self, link: Link) -> io::Result<()> {
-        let new = self.known.get(&link.ifindex).is_none_or(|old| old.name != link.name || old.hatype != link.hatype);
+        let new = self
+            .known
+            .get(&link.ifindex)
+            .is_none_or(|old| old.name != link.name || old.hatype != link.hatype);
         if new {
             // Its packets have a new name from here on.
             self.ids.retain(|(ifindex, _), _| *ifindex != link.ifindex);
@@ -305,14 +313,14 @@ impl Tap {
 /// Finds the interfaces of frames in the store.
 struct Names<'t> {
     known: &'t mut HashMap<i32, Link>,
-    ids: &'t mut HashMap<(i32, u16), (InterfaceId, String)>,
+    ids: &'t mut HashMap<(i32, u16), (Option<InterfaceId>, String)>,
     sink: &'t dyn Packets,
     snap_length: u32,
 }
 
 impl Names<'_> {
-    fn of(&mut self, frames: &[Frame]) -> Vec<InterfaceId> {
-        let mut last: Option<((i32, u16), InterfaceId)> = None;
+    fn of(&mut self, frames: &[Frame]) -> Vec<Option<InterfaceId>> {
+        let mut last: Option<((i32, u16), Option<InterfaceId>)> = None;
         frames
             .iter()
             .map(|frame| {
@@ -331,14 +339,13 @@ impl Names<'_> {
     }
 
     /// Packets may be faster than the message that their interface is there.
-    fn find(&mut self, key: (i32, u16)) -> InterfaceId {
+    fn find(&mut self, key: (i32, u16)) -> Option<InterfaceId> {
         if !self.known.contains_key(&key.0) {
             for link in netlink::all().unwrap_or_default() {
                 self.known.entry(link.ifindex).or_insert(link);
             }
         }
         let name = match self.known.get(&key.0) {
-            _ if self.ids.len() >= MAX_INTERFACES => OTHERS.to_owned(),
             Some(link) => link.name.clone(),
             None => format!("interface {}", key.0),
         };

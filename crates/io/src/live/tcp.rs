@@ -63,7 +63,8 @@ impl Listen {
         selection: Arc<Selection>,
         sink: Arc<dyn Packets>,
     ) -> Result<(Self, u16), Error> {
-        let failed = |error| Error::System { what: format!("listening on {host} port {port}"), hint: "", error };
+        let failed =
+            |error| Error::System { what: format!("listening on {host} port {port}"), hint: "", error };
         let listener = TcpListener::bind(&look_up(host, port)?[..]).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -87,7 +88,9 @@ impl Listen {
                     Ok((stream, peer)) => {
                         threads.retain(|thread| !thread.is_finished());
                         if threads.len() >= MAX_CONNECTIONS {
-                            stats.error(format!("{peer} was turned away: there are {MAX_CONNECTIONS} senders"));
+                            stats.error(format!(
+                                "{peer} was turned away: there are {MAX_CONNECTIONS} senders"
+                            ));
                             continue;
                         }
                         let way = self.way.clone();
@@ -186,7 +189,7 @@ fn over(stats: &Shared, ended: io::Result<()>) {
     match ended {
         Ok(()) => stats.state(State::Stopped),
         Err(error) => {
-            stats.error(error);
+            stats.error(error.to_string());
             stats.state(State::Failed);
         }
     }
@@ -220,12 +223,8 @@ fn receive(mut stream: TcpStream, peer: SocketAddr, way: &Way, stop: &Stop) -> R
     let _ = sockopt::set_tcp_keepintvl(&stream, Duration::from_secs(10));
     let _ = sockopt::set_tcp_keepcnt(&stream, 6);
     way.stats.lock().connections += 1;
-    let mut feed = Feed::new(
-        peer.ip().to_string(),
-        way.selection.clone(),
-        way.sink.clone(),
-        way.stats.clone(),
-    );
+    let mut feed =
+        Feed::new(peer.ip().to_string(), way.selection.clone(), way.sink.clone(), way.stats.clone());
     while !stop.is_asked() {
         match feed.read(&mut stream) {
             Ok(Ok(true)) => {}
