@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pty
@@ -35,11 +36,12 @@ class Screen:
         os.close(slave)
         os.set_blocking(self.master, False)
         self.text = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
 
     def shows(self, *words: str) -> bool:
         with contextlib.suppress(BlockingIOError, OSError):
             while data := os.read(self.master, 1 << 16):
-                self.text += data.decode()
+                self.text += self._decode(data)
         return all(word in self.text for word in words)
 
     def __enter__(self) -> Screen:
