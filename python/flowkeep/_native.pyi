@@ -529,7 +529,7 @@ class Cache:
         """Take a packet. ``time``: ns since the epoch; ``original``: length on the wire."""
     def dropped(self, interface: int, packets: int) -> None:
         """Say that the kernel lost packets."""
-    def replay(self, path: str, *, progress: _Progress | None = None) -> dict[str, Any]:
+    def replay(self, path: str, *, jobs: int = 1, progress: _Progress | None = None) -> dict[str, Any]:
         """Take the packets of a capture ("-": standard input) as fast as it goes; their times are the clock.
 
         Returns packets, bytes, damage (text or None)."""

@@ -98,14 +98,7 @@ impl Cache {
         data: PyBuffer<u8>,
         original: Option<u32>,
     ) -> PyResult<()> {
-        let known = self.shared.look(|store| store.status().interfaces.len());
-        if usize::from(interface) >= known {
-            return Err(named(
-                py,
-                "UsageError",
-                format!("there is no interface {interface}: there are {known}"),
-            ));
-        }
+        self.check(py, interface)?;
         let data = data.to_vec(py)?;
         let original = original.unwrap_or(data.len() as u32);
         py.detach(|| {
@@ -115,27 +108,22 @@ impl Cache {
     }
 
     fn dropped(&self, py: Python<'_>, interface: u16, packets: u64) -> PyResult<()> {
-        let known = self.shared.look(|store| store.status().interfaces.len());
-        if usize::from(interface) >= known {
-            return Err(named(
-                py,
-                "UsageError",
-                format!("there is no interface {interface}: there are {known}"),
-            ));
-        }
+        self.check(py, interface)?;
         py.detach(|| self.shared.dropped(InterfaceId(interface), packets));
         Ok(())
     }
 
-    #[pyo3(signature = (path, *, progress=None))]
+    #[pyo3(signature = (path, *, jobs=1, progress=None))]
     fn replay<'py>(
         &self,
         py: Python<'py>,
         path: PathBuf,
+        jobs: usize,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let done =
-            watch::run(py, &path, progress.as_ref(), |control| cache::replay(&self.shared, &path, control))?;
+        let done = watch::run(py, &path, progress.as_ref(), |control| {
+            cache::replay(&self.shared, &path, jobs, control)
+        })?;
         let dict = PyDict::new(py);
         dict.set_item("packets", done.packets)?;
         dict.set_item("bytes", done.bytes)?;
@@ -151,7 +139,7 @@ impl Cache {
     #[pyo3(signature = (*, community_seed=0))]
     fn flows(&self, py: Python<'_>, community_seed: u16) -> FlowTable {
         py.detach(|| {
-            let flows = self.shared.look(|store| store.flows());
+            let flows = self.shared.flows();
             let table = Table::listed(Rules::default(), flows.iter().map(|f| f.0));
             FlowTable(Flows::new(table, None, None, community_seed))
         })
@@ -185,6 +173,19 @@ impl Cache {
         let query = Query { filter, since, until, flows, follow, format };
         let reader = py.detach(|| self.shared.reader(query)).map_err(|why| refused(py, why))?;
         Ok(CacheReader { reader: Mutex::new(reader) })
+    }
+}
+
+impl Cache {
+    fn check(&self, py: Python<'_>, interface: u16) -> PyResult<()> {
+        match self.shared.link(InterfaceId(interface)) {
+            Some(_) => Ok(()),
+            None => Err(named(
+                py,
+                "UsageError",
+                format!("there is no interface {interface}: make it known first"),
+            )),
+        }
     }
 }
 

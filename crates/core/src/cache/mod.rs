@@ -5,12 +5,27 @@
 //!
 //! It is pure: no thread, no file, no clock.
 
+mod clock;
+mod fragments;
+mod look;
+mod order;
+mod outbox;
+mod packets;
+mod pool;
 mod query;
+mod queue;
+mod read;
+mod readers;
+mod record;
 mod settings;
 mod status;
 mod store;
+#[cfg(test)]
+mod store_tests;
 
+pub use outbox::Gone;
 pub use query::{Format, Pattern, Query, Step, Wanted};
-pub use settings::{BadSettings, Curve, Interface, InterfaceId, Settings, MOST_CAPTURED};
+pub use readers::MOST_READERS;
+pub use settings::{BadSettings, Curve, Interface, InterfaceId, Settings, LEAST_MEMORY, MOST_CAPTURED};
 pub use status::{Band, InterfaceStatus, LetGo, ReaderStatus, Reason, Status, Totals, Used};
 pub use store::Store;

@@ -9,6 +9,9 @@ use crate::packet::{Options, Seed};
 /// its true length is kept.
 pub const MOST_CAPTURED: usize = 262_144;
 
+/// Bytes of an interface's name that are kept at most.
+pub(super) const MOST_NAME: usize = 256;
+
 /// The least memory with which a store works.
 pub const LEAST_MEMORY: u64 = 1 << 20;
 

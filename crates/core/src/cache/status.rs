@@ -111,6 +111,8 @@ pub struct InterfaceStatus {
     pub name: String,
     /// Its link type.
     pub link: u16,
+    /// Limit to the captured length, 0: none.
+    pub snap_length: u32,
     /// What came from it.
     pub received: Totals,
     /// Packets that the kernel lost.

@@ -5,8 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flowkeep_core::cache::{
-    BadSettings, Interface, InterfaceId, Query, ReaderStatus, Settings, Status, Step, Store,
+    BadSettings, Interface, InterfaceId, Query, ReaderStatus, Settings, Status, Step, Store, Totals,
 };
+use flowkeep_core::flow::Flow;
 
 /// A store that threads share. A clone is the same store.
 #[derive(Clone)]
@@ -29,6 +30,9 @@ pub enum Progress {
     /// The end was reached.
     End,
 }
+
+/// Chains of the flow table that are looked at under one lock.
+const CHAINS: usize = 1 << 12;
 
 /// Bytes that a read collects before it gives them back.
 const BLOCK: usize = 1 << 17;
@@ -91,9 +95,39 @@ impl Shared {
         self.change(|store| store.dropped(interface, packets));
     }
 
-    /// What the store says of itself.
+    /// What the store says of itself. Flows are counted in pieces, so it is not all of one moment.
     pub fn status(&self) -> Status {
-        self.look(|store| store.status())
+        let (mut status, chains) = self.look(|store| (store.status(), store.chains()));
+        for from in (0..chains).step_by(CHAINS) {
+            self.look(|store| store.count(from..from + CHAINS, &mut status.bands));
+            self.let_writers_go();
+        }
+        status
+    }
+
+    /// The flows of which something is held, in the order in which they began, with what is held of each. They are
+    /// collected in pieces, so it is not all of one moment.
+    pub fn flows(&self) -> Vec<(Flow, Totals)> {
+        let chains = self.look(|store| store.chains());
+        let mut flows = Vec::new();
+        for from in (0..chains).step_by(CHAINS) {
+            self.look(|store| store.flows_in(from..from + CHAINS, &mut flows));
+            self.let_writers_go();
+        }
+        flows.sort_unstable_by_key(|f| f.0.first);
+        flows
+    }
+
+    /// The link type of an interface.
+    pub fn link(&self, interface: InterfaceId) -> Option<u16> {
+        self.look(|store| store.link(interface))
+    }
+
+    /// Waits until no writer waits.
+    fn let_writers_go(&self) {
+        while self.0.writers.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
     }
 
     /// Begins to read what is held now.
@@ -125,9 +159,7 @@ impl Reader {
                 Step::More if out.len() - start >= BLOCK => return Progress::More,
                 Step::More => {
                     drop(store);
-                    while inner.writers.load(Ordering::Relaxed) > 0 {
-                        std::thread::yield_now();
-                    }
+                    self.shared.let_writers_go();
                     store = self.shared.lock();
                 }
                 Step::Wait => {
