@@ -20,6 +20,7 @@ from ..sink.atomic import Part
 from ..text import safe
 from . import metrics, pcap_over_ip, server
 from .curve import Curve
+from .heap import give_back
 from .listen import close_unix, listen_unix
 from .notify import notify, watchdog_seconds
 from .peers import Allowed, user_of
@@ -101,6 +102,7 @@ class Daemon:
 
     def _begin(self) -> None:
         plan = self.plan
+        give_back()
         owner = None if plan.user is None else user_of(plan.user)
         allowed = Allowed(plan.allow)
         program = None if plan.filter is None else list(compile_filter(plan.filter).rules)
@@ -108,6 +110,8 @@ class Daemon:
             if path != "-":
                 os.stat(path)  # later nobody waits for the answer
         self._unix = listen_unix(plan.socket, owner=owner, everybody=bool(plan.allow))
+        # What it writes from now on is for its user alone: packets.
+        os.umask(0o077)
         self._open.callback(close_unix, self._unix, plan.socket, os.lstat(plan.socket).st_ino)
         self._faces = []
         ports = []
@@ -219,7 +223,7 @@ class Daemon:
     def _look(self) -> tuple[int, set[str]]:
         """Packets that came, and what is wrong with inputs."""
         packets = int(self.cache.status()["received"]["packets"])
-        return packets, {named(one) for one in self.capture.stats() if one["error"]}
+        return packets, {_named(one) for one in self.capture.stats() if one["error"]}
 
     def rate(self) -> float:
         """Packets a second, over the last seconds."""
@@ -255,7 +259,7 @@ class Daemon:
         self._say(f"kept in {safe(self.plan.save)}")
 
 
-def named(one: dict[str, Any]) -> str:
+def _named(one: dict[str, Any]) -> str:
     """What is wrong with an input, with its name."""
     name, error = safe(one["name"]), safe(one["error"])
     return error if error.startswith(name) else f"{name}: {error}"

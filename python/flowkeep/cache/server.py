@@ -47,8 +47,11 @@ STALL_SECONDS = 600.0
 """A client that takes nothing for so long is given up."""
 COUNTED = ("connections", "refused", "queries", "failed", "stalled", "sent_bytes")
 """What :attr:`Service.counts` counts."""
-_WAIT = 0.25
-"""Seconds for which a thread waits for live packets before it looks around."""
+_PAUSE = 0.1
+"""Seconds between two looks for live packets, when there were none."""
+_READING = 4
+_OTHER = 2
+"""Threads. Few, for each takes memory besides that of the store."""
 _BUFFER = 1 << 16
 """Bytes that wait in this process for a client to take them."""
 _PIECE = 1 << 18
@@ -71,11 +74,12 @@ class Service:
         self._token = token
         self._open: dict[asyncio.Task[None], str] = {}
         self._stopping = asyncio.Event()
-        self._threads = ThreadPoolExecutor(MAX_READERS + 8, thread_name_prefix="reader")
+        self._reading = ThreadPoolExecutor(_READING, thread_name_prefix="reading")
+        self._others = ThreadPoolExecutor(_OTHER, thread_name_prefix="other")
 
     async def thread(self, work: Callable[..., T], *args: Any) -> T:
-        """Have something done in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        """Have something done in a thread, that readers do not keep busy."""
+        return await asyncio.get_running_loop().run_in_executor(self._others, work, *args)
 
     async def stop(self, seconds: float = 5.0) -> None:
         """Bring all answers to an end; what is not done in time is cut off."""
@@ -85,7 +89,8 @@ class Service:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._reading, self._others):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     async def local(self, reader: StreamReader, writer: StreamWriter) -> None:
         """A client at the Unix socket."""
@@ -214,12 +219,14 @@ class Service:
             await self._put(writer, header(rows=len(masks[0]) if masks else None))
             size = os.fstat(table).st_size
             for start in range(0, size, _PIECE):
-                await self._frame(writer, os.pread(table, _PIECE, start), request.frames)
+                self._frame(writer, os.pread(table, _PIECE, start), request.frames)
+                await self._drain(writer)
         finally:
             os.close(table)
         for mask in masks:
             for start in range(0, len(mask), _PIECE):
-                await self._frame(writer, mask[start : start + _PIECE], request.frames)
+                self._frame(writer, mask[start : start + _PIECE], request.frames)
+                await self._drain(writer)
         if request.frames:
             await self._put(writer, LENGTH.pack(0) + header(table=size, masks=[len(mask) for mask in masks]))
 
@@ -244,14 +251,17 @@ class Service:
         """Send a capture. A client that has enough of live packets says something, or hangs up."""
         self.readers += 1
         done = asyncio.create_task(_silence(reader, request.frames))
-        stopped = not request.follow
+        loop, stopped = asyncio.get_running_loop(), not request.follow
         try:
             while True:
-                block = await self.thread(source.read, _WAIT if request.follow else 0.0)
+                block = await loop.run_in_executor(self._reading, source.read)
+                size = len(block)
                 if block:
-                    await self._frame(writer, block, request.frames)
+                    self._frame(writer, block, request.frames)
                 elif source.ended:
                     break
+                del block  # a client that takes its time has one copy of it, not two
+                await self._drain(writer)
                 if stopped:
                     continue
                 if self._stopping.is_set() or (done.done() and request.frames):
@@ -259,20 +269,26 @@ class Service:
                     if not hasattr(source, "stop"):
                         break
                     await self.thread(source.stop)  # what came until now is still read
-                elif done.done() and not block and await self.thread(left, writer.get_extra_info("socket")):
-                    break
+                elif not size:
+                    if done.done() and await self.thread(left, writer.get_extra_info("socket")):
+                        break
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), _PAUSE)
         finally:
             self.readers -= 1
             done.cancel()
 
-    async def _frame(self, writer: StreamWriter, data: bytes, framed: bool) -> None:
+    def _frame(self, writer: StreamWriter, data: bytes, framed: bool) -> None:
         self.counts["sent_bytes"] += len(data)
         if framed:
             writer.write(LENGTH.pack(len(data)))
-        await self._put(writer, data)
+        writer.write(data)
 
     async def _put(self, writer: StreamWriter, data: bytes) -> None:
         writer.write(data)
+        await self._drain(writer)
+
+    async def _drain(self, writer: StreamWriter) -> None:
         await asyncio.wait_for(writer.drain(), STALL_SECONDS)
 
 
