@@ -8,15 +8,15 @@ use flowkeep_core::flow::{Rules, Table};
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_core::select::Filter;
 use flowkeep_io::cache::{
-    self, BadSettings, Curve, Format, Interface, InterfaceId, Pattern, Progress, Query, Reader, Settings,
-    Shared, Status, Wanted,
+    self, BadSettings, Curve, Format, Interface, InterfaceId, Pattern, Progress, Query, Reader, ReaderStatus,
+    Settings, Shared, Spill, SpillPlan, SpillStatus, Status, Stop, Wanted,
 };
-use flowkeep_io::table::flows::Flows;
+use flowkeep_io::table::flows::{Flows, Held};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
-use super::errors::named;
+use super::errors::{named, to_python, written};
 use super::flows::FlowTable;
 use super::select::{self, Given};
 use super::watch;
@@ -26,6 +26,7 @@ use super::watch;
 pub struct Cache {
     /// The store, for other classes that fill it.
     pub shared: Shared,
+    spill: Mutex<Option<Spill>>,
 }
 
 fn refused(py: Python<'_>, why: BadSettings) -> PyErr {
@@ -60,6 +61,7 @@ type End = (Vec<u8>, Option<u16>);
 #[derive(FromPyObject)]
 pub enum Named {
     Community(String),
+    Number(u64),
     Ends(Option<u8>, End, End),
 }
 
@@ -81,7 +83,7 @@ impl Cache {
         let shared = settings(memory, curve, outer, key_vlan, idle_ns, tcp_idle_ns)
             .and_then(Shared::new)
             .map_err(|why| refused(py, why))?;
-        Ok(Self { shared })
+        Ok(Self { shared, spill: Mutex::new(None) })
     }
 
     #[pyo3(signature = (name, link, snap_length=0))]
@@ -141,8 +143,67 @@ impl Cache {
         py.detach(|| {
             let flows = self.shared.flows();
             let table = Table::listed(Rules::default(), flows.iter().map(|f| f.0));
-            FlowTable(Flows::new(table, None, None, community_seed))
+            let held = flows.iter().map(|(flow, held)| Held { number: flow.first, held: *held }).collect();
+            FlowTable(Flows::new(table, None, None, community_seed).with_held(held))
         })
+    }
+
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| cache::save(&self.shared, &path)).map_err(|error| written(py, &path, &error))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (
+        path, memory, curve, *, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn load(
+        py: Python<'_>,
+        path: PathBuf,
+        memory: u64,
+        curve: Vec<(i64, i64)>,
+        outer: bool,
+        key_vlan: bool,
+        idle_ns: i64,
+        tcp_idle_ns: i64,
+    ) -> PyResult<Self> {
+        let settings =
+            settings(memory, curve, outer, key_vlan, idle_ns, tcp_idle_ns).map_err(|why| refused(py, why))?;
+        let loaded = py.detach(|| cache::load(&path, settings));
+        let shared = loaded.map_err(|error| to_python(py, &path, error))?;
+        Ok(Self { shared, spill: Mutex::new(None) })
+    }
+
+    #[pyo3(signature = (directory, *, disk=None, every_ns=3_600_000_000_000))]
+    fn spill(&self, py: Python<'_>, directory: PathBuf, disk: Option<u64>, every_ns: i64) -> PyResult<()> {
+        let plan = SpillPlan { folder: directory.clone(), disk, every: every_ns };
+        let started = py.detach(|| {
+            let mut held = self.spill.lock().unwrap_or_else(PoisonError::into_inner);
+            if held.is_some() {
+                return Ok(false);
+            }
+            *held = Some(Spill::start(&self.shared, plan)?);
+            Ok(true)
+        });
+        match started {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(named(py, "UsageError", "the cache spills already".to_owned())),
+            Err(error) => Err(written(py, &directory, &error)),
+        }
+    }
+
+    fn spill_status<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let status = py
+            .detach(|| self.spill.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Spill::status));
+        status.map(|status| spilled(py, &status)).transpose()
+    }
+
+    fn spill_close<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let status = py.detach(|| {
+            let spill = self.spill.lock().unwrap_or_else(PoisonError::into_inner).take();
+            spill.map(|mut spill| spill.close())
+        });
+        status.map(|status| spilled(py, &status)).transpose()
     }
 
     #[pyo3(signature = (*, program=None, since=None, until=None, flows=None, follow=false, format="pcapng"))]
@@ -172,8 +233,21 @@ impl Cache {
         let filter: Option<Filter> = program.map(select::filter);
         let query = Query { filter, since, until, flows, follow, format };
         let reader = py.detach(|| self.shared.reader(query)).map_err(|why| refused(py, why))?;
-        Ok(CacheReader { reader: Mutex::new(reader) })
+        let stop = reader.stopper();
+        Ok(CacheReader { reader: Mutex::new(reader), stop })
     }
+}
+
+fn spilled<'py>(py: Python<'py>, s: &SpillStatus) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("files", s.files)?;
+    dict.set_item("bytes", s.bytes)?;
+    dict.set_item("packets", s.packets)?;
+    dict.set_item("flows", s.flows)?;
+    dict.set_item("deleted", s.deleted)?;
+    dict.set_item("lost", s.lost)?;
+    dict.set_item("error", &s.error)?;
+    Ok(dict)
 }
 
 impl Cache {
@@ -203,6 +277,7 @@ fn wanted(py: Python<'_>, flows: Vec<Named>) -> PyResult<Wanted> {
                     ))
                 }
             },
+            Named::Number(number) => _ = wanted.numbers.insert(number),
             Named::Ends(proto, a, b) => match (pattern_end(&a), pattern_end(&b)) {
                 (Some(a), Some(b)) if a.0 == b.0 => {
                     wanted.patterns.push(Pattern { proto, version: a.0, ends: [(a.1, a.2), (b.1, b.2)] });
@@ -238,14 +313,15 @@ fn to_dict<'py>(py: Python<'py>, s: &Status) -> PyResult<Bound<'py, PyDict>> {
         Ok(dict)
     };
     let dict = PyDict::new(py);
-    let memory = PyDict::new(py);
-    memory.set_item("bound", s.bound)?;
-    memory.set_item("used", s.used.total())?;
-    memory.set_item("packets", s.used.packets)?;
-    memory.set_item("flows", s.used.flows)?;
-    memory.set_item("indexes", s.used.indexes)?;
-    memory.set_item("readers", s.used.readers)?;
-    dict.set_item("memory", memory)?;
+    dict.set_item("bound", s.bound)?;
+    let used = PyDict::new(py);
+    used.set_item("packets", s.used.packets)?;
+    used.set_item("flows", s.used.flows)?;
+    used.set_item("indexes", s.used.indexes)?;
+    used.set_item("readers", s.used.readers)?;
+    used.set_item("spill", s.used.spill)?;
+    used.set_item("total", s.used.total())?;
+    dict.set_item("used", used)?;
     dict.set_item("received", totals(s.received)?)?;
     dict.set_item("held", totals(s.held)?)?;
     let gone = PyDict::new(py);
@@ -275,7 +351,8 @@ fn to_dict<'py>(py: Python<'py>, s: &Status) -> PyResult<Bound<'py, PyDict>> {
     dict.set_item("look_back", s.oldest.zip(s.newest).map(|(a, b)| b.saturating_sub(a)))?;
     let interfaces = PyList::empty(py);
     for i in &s.interfaces {
-        let entry = totals(i.received)?;
+        let entry = PyDict::new(py);
+        entry.set_item("received", totals(i.received)?)?;
         entry.set_item("name", &i.name)?;
         entry.set_item("link", i.link)?;
         entry.set_item("dropped", i.dropped)?;
@@ -291,6 +368,7 @@ fn to_dict<'py>(py: Python<'py>, s: &Status) -> PyResult<Bound<'py, PyDict>> {
 #[pyclass(frozen, module = "flowkeep._native")]
 pub struct CacheReader {
     reader: Mutex<Reader>,
+    stop: Stop,
 }
 
 #[pymethods]
@@ -307,18 +385,29 @@ impl CacheReader {
         PyBytes::new(py, &out)
     }
 
-    #[getter]
-    fn ended(&self) -> bool {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner).status().ended
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.stop.stop());
     }
 
     #[getter]
-    fn matched(&self) -> u64 {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner).status().matched
+    fn ended(&self, py: Python<'_>) -> bool {
+        self.fares(py).ended
     }
 
     #[getter]
-    fn lost(&self) -> u64 {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner).status().lost
+    fn matched(&self, py: Python<'_>) -> u64 {
+        self.fares(py).matched
+    }
+
+    #[getter]
+    fn lost(&self, py: Python<'_>) -> u64 {
+        self.fares(py).lost
+    }
+}
+
+impl CacheReader {
+    fn fares(&self, py: Python<'_>) -> ReaderStatus {
+        // Another thread may have the reader and wait for packets.
+        py.detach(|| self.reader.lock().unwrap_or_else(PoisonError::into_inner).status())
     }
 }

@@ -12,7 +12,8 @@ from .. import _native
 from ..errors import UsageError
 from ..flow import Flows, ReadOptions
 from ..select.libpcap import compile_filter
-from ..units import parse_size, parse_time
+from ..sink.atomic import Part
+from ..units import parse_seconds, parse_size, parse_time
 from .curve import Curve
 from .wanted import wanted_flows
 
@@ -69,15 +70,19 @@ class Cache:
         self.close()
 
     def close(self) -> None:
-        """Give the memory back. Readings that are open can be read to their end."""
-        self._native = None
+        """Give the memory back, and make the last file of a spill whole. Readings that are open can be read to their
+        end.
+        """
+        native, self._native = self._native, None
+        if native is not None:
+            native.spill_close()
 
     def __repr__(self) -> str:
         """Packets and memory."""
         if self._native is None:
             return "<flowkeep.Cache, closed>"
         status = self.status()
-        return f"<flowkeep.Cache of {status['held']['packets']} packets in {status['memory']['bound']} bytes>"
+        return f"<flowkeep.Cache of {status['held']['packets']} packets in {status['bound']} bytes>"
 
     def add(
         self,
@@ -109,7 +114,9 @@ class Cache:
         return dict(self.native.replay(os.fspath(path)))
 
     def flows(self, *, community_seed: int = 0) -> Flows:
-        """The flows of which something is held, one row each, with their true totals."""
+        """The flows of which something is held, one row each: the columns of ``Dataset.flows()`` with their true totals,
+        then ``held_packets``, ``held_bytes``, and ``flow_number``, which names a flow as long as the cache is there.
+        """
         return Flows(self.native.flows(community_seed=community_seed), [])
 
     def read(
@@ -118,17 +125,18 @@ class Cache:
         filter: str | None = None,
         since: Time | None = None,
         until: Time | None = None,
-        flows: str | Iterable[str] | None = None,
+        flows: str | int | Iterable[str | int] | None = None,
         follow: bool = False,
         format: Format = "pcapng",
     ) -> Reading:
         """The packets that are held now, in the order of time, as a capture file.
 
-        ``filter``: an expression as tcpdump takes it. ``flows``: Community IDs, or text with two addresses and ports
+        ``filter``: an expression as tcpdump takes it. ``flows``: numbers
+        (``flow_number``), Community IDs, or text with two addresses and ports
         such as ``"tcp 10.0.0.1:40000 192.0.2.1:443"``. ``follow``: go on with what comes. Raises UsageError.
         """
         rules = None if filter is None else compile_filter(filter).rules
-        wanted = None if flows is None else wanted_flows([flows] if isinstance(flows, str) else flows)
+        wanted = None if flows is None else wanted_flows([flows] if isinstance(flows, str | int) else flows)
         return Reading(
             self.native.reader(
                 program=rules,
@@ -139,6 +147,50 @@ class Cache:
                 format=format,
             )
         )
+
+    def save(self, path: PathLike) -> None:
+        """Write all that is held to a file, which only its owner may read, and which becomes visible when it is whole.
+
+        Raises OSError, OutputError.
+        """
+        native = self.native
+        with Part(Path(path)) as made:
+            native.save(os.fspath(made.part))
+            made.commit()
+
+    @classmethod
+    def load(
+        cls,
+        path: PathLike,
+        memory: int | str = "64MiB",
+        *,
+        curve: Curve | str | None = None,
+        options: ReadOptions | None = None,
+    ) -> Self:
+        """A cache with what another one has saved. It may have less memory or another curve. Raises OSError, and
+        UsageError for a file that is damaged or something else.
+        """
+        cache = cls.__new__(cls)
+        cache.curve, cache._interfaces = Curve.of(curve), {}
+        cache._native = _native.Cache.load(
+            os.fspath(path), parse_size(memory), list(cache.curve.steps), **_sessions(options)
+        )
+        return cache
+
+    def spill(self, directory: PathLike, *, disk: int | str | None = None, every: int | str = "1h") -> None:
+        """Keep what leaves the memory on disk: flows that are let go as a whole, in trimmed captures with ledgers.
+
+        ``disk``: bytes of all files at most, then the oldest are deleted. ``every``: packet time in a file, in
+        seconds, or text such as ``"1h"``. Raises OSError, UsageError.
+        """
+        bound = None if disk is None else parse_size(disk)
+        self.native.spill(os.fspath(directory), disk=bound, every_ns=parse_seconds(every))
+
+    def spill_status(self) -> dict[str, Any] | None:
+        """How the spill fares: ``files``, ``bytes``, ``packets``, ``flows``, ``deleted``, ``lost``, ``error``; None
+        without one.
+        """
+        return self.native.spill_status()
 
     def status(self) -> dict[str, Any]:
         """Memory, packets in, held and let go, ages: see docs/cache.md."""
@@ -171,6 +223,10 @@ class Reading:
             with Path(path).open("wb") as file:
                 return self.write(file)
         return sum(path.write(piece) for piece in self)
+
+    def stop(self) -> None:
+        """Come to an end with what is held now, if it follows. Can be called from any thread."""
+        self.native.stop()
 
     @property
     def ended(self) -> bool:

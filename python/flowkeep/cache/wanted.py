@@ -10,8 +10,8 @@ from ..select.tuples import find_tuples
 from ..text import safe
 
 End = tuple[bytes, int | None]
-Named = str | tuple[int | None, End, End]
-"""A Community ID, or protocol and both ends; None where it is not said."""
+Named = str | int | tuple[int | None, End, End]
+"""A Community ID, a number, or protocol and both ends; None where it is not said."""
 
 _NUMBERS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "icmp6": 58,
@@ -19,10 +19,13 @@ _NUMBERS = {
 }  # fmt: skip
 
 
-def wanted_flows(texts: Iterable[str]) -> list[Named]:
+def wanted_flows(texts: Iterable[str | int]) -> list[Named]:
     """What the texts name, as the native core takes it. Raises UsageError for one that names nothing."""
     named: list[Named] = []
     for text in texts:
+        if isinstance(text, int):
+            named.append(text)
+            continue
         found = find_tuples([text])
         if not found.ends and not found.communities:
             raise UsageError(

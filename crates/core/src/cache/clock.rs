@@ -43,6 +43,25 @@ impl Clock {
         (self.now >> TICK).min(i64::from(u32::MAX)) as u32
     }
 
+    /// What has to be kept of it.
+    pub fn save(&self) -> [u8; 17] {
+        let mut out = [0; 17];
+        out[..8].copy_from_slice(&self.now.to_le_bytes());
+        out[8..16].copy_from_slice(&self.top.unwrap_or(0).to_le_bytes());
+        out[16] = u8::from(self.top.is_some());
+        out
+    }
+
+    /// Goes on from there.
+    pub fn load(&mut self, saved: [u8; 17]) {
+        let number = |at: usize| {
+            let mut raw = [0; 8];
+            raw.copy_from_slice(&saved[at..at + 8]);
+            i64::from_le_bytes(raw)
+        };
+        *self = Self { now: number(0).max(0), top: (saved[16] != 0).then(|| number(8)), behind: 0 };
+    }
+
     /// A duration in ticks, at least one.
     pub fn ticks(ns: i64) -> f64 {
         (ns as f64 / f64::from(1_u32 << TICK)).max(1.0)

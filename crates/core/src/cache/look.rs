@@ -25,6 +25,7 @@ impl Store {
                 flows: flows * cell,
                 indexes: self.fixed + self.order.bytes(),
                 readers: self.readers.bytes,
+                spill: self.outbox.as_ref().map_or(0, |outbox| outbox.bound),
             },
             received: self.received,
             held: self.held,
@@ -113,9 +114,19 @@ impl Store {
         self.bands().iter().find(|b| age < b.to).map_or(0, |b| b.allowance).min(Curve::ALL)
     }
 
-    /// From now on flows that are let go as a whole are kept, up to so many bytes, for [`Store::take_gone`].
+    /// From now on flows that are let go as a whole are kept for [`Store::take_gone`], up to so many bytes, which are taken
+    /// from the memory of the store; 0: no longer.
     pub fn keep_gone(&mut self, bound: u64) {
-        self.outbox = (bound > 0).then(|| Outbox::new(bound));
+        if let Some(outbox) = self.outbox.take() {
+            self.pool.release((outbox.bound / CELL as u64) as u32);
+        }
+        if bound == 0 {
+            return;
+        }
+        let cells = (bound / CELL as u64).min(u64::from(self.pool.len() / 4)) as u32;
+        self.make_room(cells);
+        self.pool.hold_back(cells);
+        self.outbox = Some(Outbox::new(u64::from(cells) * CELL as u64));
     }
 
     /// The flows that were let go as a whole since the last time, and the packets for which there was no room.

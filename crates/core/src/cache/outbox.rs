@@ -7,6 +7,8 @@ use crate::flow::Flow;
 pub struct Gone {
     /// The flow, with its true totals.
     pub flow: Flow,
+    /// Nothing is missing between its packets.
+    pub joined: bool,
     /// Of each packet: interface, time, length on the wire, captured length.
     pub packets: Vec<(u16, i64, u32, u32)>,
     /// The captured bytes of all of them.
@@ -24,7 +26,7 @@ impl Gone {
 pub(super) struct Outbox {
     flows: Vec<Gone>,
     size: u64,
-    bound: u64,
+    pub bound: u64,
     /// Packets for which there was no room.
     pub lost: u64,
 }

@@ -48,6 +48,16 @@ impl Pool {
         self.free
     }
 
+    /// So many cells are not given away any more. They must be free.
+    pub fn hold_back(&mut self, cells: u32) {
+        self.free -= cells;
+    }
+
+    /// They are given away again.
+    pub fn release(&mut self, cells: u32) {
+        self.free += cells;
+    }
+
     /// Takes a cell. There must be a free one.
     #[inline]
     pub fn take(&mut self) -> u32 {

@@ -18,7 +18,7 @@ pub struct Query {
     pub until: Option<i64>,
     /// Packets of these flows.
     pub flows: Option<Wanted>,
-    /// Goes on with what comes after the snapshot.
+    /// Goes on with what comes after the snapshot, until it is [stopped](super::Store::stop).
     pub follow: bool,
     /// How they are written.
     pub format: Format,
@@ -41,6 +41,8 @@ pub struct Wanted {
     pub patterns: Vec<Pattern>,
     /// By their Community IDs (seed 0).
     pub communities: HashSet<[u8; LEN]>,
+    /// By their numbers in the store: [`Flow::first`].
+    pub numbers: HashSet<u64>,
 }
 
 /// Flows between two ends, whichever of them is the client.
@@ -70,7 +72,8 @@ impl Pattern {
 impl Wanted {
     /// Whether a flow is one of them.
     pub fn holds(&self, flow: &Flow) -> bool {
-        self.patterns.iter().any(|p| p.holds(&flow.key))
+        self.numbers.contains(&flow.first)
+            || self.patterns.iter().any(|p| p.holds(&flow.key))
             || (!self.communities.is_empty()
                 && community_id(flow, 0).is_some_and(|id| self.communities.contains(&id)))
     }

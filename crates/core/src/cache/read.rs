@@ -12,7 +12,7 @@ use crate::record::{Interface, TsResol};
 
 /// Packets looked at in one step, and bytes after which it ends.
 const PACKETS: usize = 512;
-const BYTES: usize = 1 << 16;
+const BYTES: usize = 1 << 15;
 
 /// Options of pcapng blocks (draft-ietf-opsawg-pcapng): a comment; of a section, the application; of statistics, packets
 /// received and dropped.
@@ -45,13 +45,12 @@ impl Store {
         }
         let from = query.since.map_or(0, |time| self.order.before(time));
         let from = if from == 0 { self.order.first() } else { from };
-        let last = self.order.last();
         let mut reader = Reader {
             query,
             at: 0,
             at_key: (0, 0),
             newest: (self.clock.tick(), self.seq as u32),
-            end: if last == 0 { (i64::MIN, 0) } else { self.pool.header(last).key() },
+            end: self.end(),
             copies: std::collections::BTreeMap::new(),
             described: 0,
             begun: false,
@@ -59,6 +58,20 @@ impl Store {
         };
         reader.move_to(&self.pool, from);
         Ok(self.readers.open(reader))
+    }
+
+    /// The last packet in the order of time.
+    fn end(&self) -> (i64, u32) {
+        match self.order.last() {
+            0 => (i64::MIN, 0),
+            last => self.pool.header(last).key(),
+        }
+    }
+
+    /// A reader that follows comes to an end with what is held now.
+    pub fn stop(&mut self, id: u32) {
+        let (newest, end) = ((self.clock.tick(), self.seq as u32), self.end());
+        self.readers.stop(id, newest, end);
     }
 
     /// Appends the next piece of what a reader reads: a few hundred packets at most.

@@ -136,6 +136,15 @@ impl Readers {
         }
     }
 
+    /// What comes from now on is not read any more.
+    pub fn stop(&mut self, id: u32, newest: (u32, u32), end: (i64, u32)) {
+        if let Some(reader) = self.all.get_mut(&id).filter(|r| r.query.follow) {
+            reader.query.follow = false;
+            (reader.newest, reader.end) = (newest, end);
+            self.followers -= 1;
+        }
+    }
+
     /// The next copy, if it stands before `before`.
     pub fn next_copy(
         &mut self,

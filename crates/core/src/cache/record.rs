@@ -52,6 +52,8 @@ pub(super) struct Record {
     /// Number of its queue.
     pub queue: u8,
     pub class: Class,
+    /// Packets are held behind some that were let go.
+    pub gap: bool,
     pub flow: Flow,
 }
 
@@ -73,13 +75,14 @@ impl Record {
             cells: 1,
             queue: u8::MAX,
             class,
+            gap: false,
             flow,
         }
     }
 
     /// When it counts as last seen: a flow that lasted long counts as older by a quarter of the time it lasted.
     pub fn stamp(&self) -> u32 {
-        self.seen - (self.seen - self.born) / 4
+        self.seen - self.seen.saturating_sub(self.born) / 4
     }
 
     /// The packet held last.
@@ -92,13 +95,33 @@ impl Record {
     }
 }
 
+/// Bytes of a flow as it is written.
+pub(super) const FLOW: usize = CELL - FLOW_AT - 4;
+const FLOW_AT: usize = 76;
+
+/// A flow as bytes, for a saved store.
+pub(super) fn flow_bytes(flow: &Flow) -> [u8; FLOW] {
+    let mut cell = [0; CELL];
+    To(&mut cell, 0).flow(flow);
+    let mut out = [0; FLOW];
+    out.copy_from_slice(&cell[..FLOW]);
+    out
+}
+
+/// The flow of such bytes. Any bytes give a flow.
+pub(super) fn flow_of(bytes: &[u8; FLOW]) -> Flow {
+    let mut cell = [0; CELL];
+    cell[..FLOW].copy_from_slice(bytes);
+    At(&cell, 0).flow()
+}
+
 impl Pool {
     /// The record in a cell.
     #[inline]
     pub fn record(&self, cell: u32) -> Record {
         let c = self.cell(cell);
         let w = |n: usize| get_u32(c, 16 + n * 4);
-        let mut at = At(c, 76);
+        let mut at = At(c, FLOW_AT);
         Record {
             seen: w(0),
             born: w(1),
@@ -114,6 +137,7 @@ impl Pool {
             cells: w(13),
             queue: c[72],
             class: Class::ALL[usize::from(c[73] & 3)],
+            gap: c[74] != 0,
             flow: at.flow(),
         }
     }
@@ -132,13 +156,14 @@ impl Pool {
         put_u32(c, 68, r.cells);
         c[72] = r.queue;
         c[73] = r.class as u8;
-        To(c, 76).flow(&r.flow);
+        c[74] = u8::from(r.gap);
+        To(c, FLOW_AT).flow(&r.flow);
     }
 
     /// Whether the record in a cell is of this key.
     #[inline]
     pub fn is_of(&self, cell: u32, key: &Key) -> bool {
-        At(self.cell(cell), 76).key() == *key
+        At(self.cell(cell), FLOW_AT).key() == *key
     }
 
     #[inline]

@@ -63,8 +63,8 @@ impl LetGo {
     /// All together.
     pub fn total(&self) -> Totals {
         self.0.iter().fold(Totals::default(), |a, b| Totals {
-            packets: a.packets + b.packets,
-            bytes: a.bytes + b.bytes,
+            packets: a.packets.saturating_add(b.packets),
+            bytes: a.bytes.saturating_add(b.bytes),
         })
     }
 }
@@ -80,12 +80,14 @@ pub struct Used {
     pub indexes: u64,
     /// Packets that were let go while readers still wanted them.
     pub readers: u64,
+    /// Flows on their way to the disk.
+    pub spill: u64,
 }
 
 impl Used {
     /// All together.
     pub fn total(&self) -> u64 {
-        self.packets + self.flows + self.indexes + self.readers
+        self.packets + self.flows + self.indexes + self.readers + self.spill
     }
 }
 

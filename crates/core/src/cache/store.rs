@@ -146,7 +146,8 @@ impl Store {
         };
         store.aside = store.pool.take();
         store.cells[Class::NoFlow as usize] = 1;
-        store.pool.set_record(store.aside, &Record::new(Flow::NOTHING, Class::NoFlow, 0));
+        let nobody = Flow { first: u64::MAX, ..Flow::NOTHING };
+        store.pool.set_record(store.aside, &Record::new(nobody, Class::NoFlow, 0));
         Ok(store)
     }
 
@@ -175,6 +176,11 @@ impl Store {
             self.interfaces.push(InterfaceStatus { name, link, snap_length, ..InterfaceStatus::default() });
         }
         InterfaceId(self.interfaces.len() as u16 - 1)
+    }
+
+    /// The interfaces.
+    pub fn interfaces(&self) -> &[InterfaceStatus] {
+        &self.interfaces
     }
 
     /// The link type of an interface; `None` if there is no such interface.
@@ -216,10 +222,10 @@ impl Store {
         frag: Option<&FragKey>,
     ) {
         let Some(from) = self.interfaces.get_mut(usize::from(interface.0)) else { return };
-        from.received.add(data.len() as u64);
-        self.received.add(data.len() as u64);
         self.shortened += u64::from(data.len() > MOST_CAPTURED);
         let data = &data[..data.len().min(MOST_CAPTURED)];
+        from.received.add(data.len() as u64);
+        self.received.add(data.len() as u64);
         let tick = self.clock.packet(time);
         self.make_room(cells_for(data.len()) + 2);
         let p = Packet {
@@ -261,6 +267,19 @@ impl Store {
         hash as usize & (self.buckets.len() - 1)
     }
 
+    /// The flow of a number, if it is still there.
+    pub(super) fn numbered(&self, hash: u64, first: u64) -> Option<(u32, Record)> {
+        let mut cell = self.buckets[self.bucket(hash)];
+        while cell != 0 {
+            let record = self.pool.record(cell);
+            if record.flow.first == first {
+                return Some((cell, record));
+            }
+            cell = self.pool.next(cell);
+        }
+        None
+    }
+
     /// Counts a packet to its session, or begins one.
     fn place(&mut self, p: &Packet<'_>, hash: u64, tick: u32) -> (u32, Record) {
         if let Some(cell) = self.find(hash, &p.facts.key) {
@@ -292,14 +311,9 @@ impl Store {
     fn place_fragment(&mut self, p: &Packet<'_>, frag: Option<&FragKey>, tick: u32) -> (u32, Record) {
         let known = frag.and_then(|key| self.datagrams.find(key, self.settings.seed, p.ts));
         if let Some((hash, first)) = known {
-            let mut cell = self.buckets[self.bucket(hash)];
-            while cell != 0 {
-                let mut record = self.pool.record(cell);
-                if record.flow.first == first {
-                    record.flow.count_share(p);
-                    return (cell, record);
-                }
-                cell = self.pool.next(cell);
+            if let Some((cell, mut record)) = self.numbered(hash, first) {
+                record.flow.count_share(p);
+                return (cell, record);
             }
         }
         let facts = Facts { key: orphan_key(&p.facts.key), ..*p.facts };
@@ -308,7 +322,7 @@ impl Store {
     }
 
     /// Puts a packet behind what its flow holds, or lets it go when the flow has all it may have.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         cell: u32,
         mut r: Record,
@@ -336,6 +350,8 @@ impl Store {
             return;
         }
         let into_tail = tails && !fits;
+        // The packet itself is counted already.
+        r.gap |= r.class != Class::NoFlow && u64::from(r.packets) + 1 < r.flow.packets();
         let prev = self.order.find(&mut self.pool, p.ts);
         let header = Header {
             time: p.ts,
@@ -421,7 +437,7 @@ impl Store {
 
     /// Sees to it that so many cells are free.
     #[inline]
-    fn make_room(&mut self, cells: u32) {
+    pub(super) fn make_room(&mut self, cells: u32) {
         while self.pool.free() < cells {
             if !self.let_go(cells) {
                 break;
@@ -693,7 +709,12 @@ impl Store {
     fn gone(&self, r: &Record) -> Gone {
         let mut places = Vec::with_capacity(r.packets as usize);
         self.places(r, &mut places);
-        let mut gone = Gone { flow: r.flow, packets: Vec::with_capacity(places.len()), bytes: Vec::new() };
+        let mut gone = Gone {
+            flow: r.flow,
+            joined: !r.gap,
+            packets: Vec::with_capacity(places.len()),
+            bytes: Vec::new(),
+        };
         for place in places {
             let header = self.pool.header(place);
             gone.packets.push((header.interface, header.time, header.original, header.len));

@@ -32,10 +32,10 @@ pub enum Progress {
 }
 
 /// Chains of the flow table that are looked at under one lock.
-const CHAINS: usize = 1 << 12;
+pub(super) const CHAINS: usize = 1 << 12;
 
 /// Bytes that a read collects before it gives them back.
-const BLOCK: usize = 1 << 17;
+const BLOCK: usize = 1 << 15;
 
 impl Shared {
     /// A new store.
@@ -124,7 +124,7 @@ impl Shared {
     }
 
     /// Waits until no writer waits.
-    fn let_writers_go(&self) {
+    pub(super) fn let_writers_go(&self) {
         while self.0.writers.load(Ordering::Relaxed) > 0 {
             std::thread::yield_now();
         }
@@ -142,6 +142,18 @@ pub struct Reader {
     shared: Shared,
     id: u32,
     status: ReaderStatus,
+}
+
+/// Ends a reader that follows, from any thread.
+#[derive(Clone)]
+pub struct Stop(Shared, u32);
+
+impl Stop {
+    /// It comes to an end with what is held now, also if it waits.
+    pub fn stop(&self) {
+        self.0.look(|store| store.stop(self.1));
+        self.0 .0.news.notify_all();
+    }
 }
 
 impl Reader {
@@ -173,6 +185,11 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// What ends it, if it follows.
+    pub fn stopper(&self) -> Stop {
+        Stop(self.shared.clone(), self.id)
     }
 
     /// How it fared up to the last read.
