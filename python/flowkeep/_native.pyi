@@ -590,6 +590,65 @@ class CacheReader:
     def lost(self) -> int:
         """Packets that were let go before they were read."""
 
+@type_check_only
+class InputStats(TypedDict):
+    """What is known of an input of a capture."""
+
+    name: str  # the interface, "all", an address and port, or a path
+    kind: Literal["interface", "listen", "connect", "read"]
+    # "ready": opened, not started; "waiting": for an interface that is gone or a sender that cannot be reached
+    state: Literal["ready", "running", "waiting", "done", "failed", "stopped"]
+    packets: int  # handed to the cache
+    bytes: int  # their captured bytes
+    drops: int  # packets for which the kernel had no room in the ring
+    filtered: int  # packets that the filter left out here; those it left out in the kernel are not known
+    refused: int  # packets of link types that the filter makes no sense for, or of too many interfaces
+    interfaces: dict[str, dict[str, int]]  # by name: packets, bytes
+    connections: int  # so far
+    ring: int  # bytes
+    error: str | None  # the last one; the input may have gone on after it
+
+@final
+class Capture:
+    """Takes packets as they come into a cache, each input on a thread of its own.
+
+    All inputs are opened first, then privileges are dropped, then it is started; nothing needs privileges after
+    that, not even interfaces that come later. Linux only, as far as interfaces go."""
+
+    def __new__(
+        cls,
+        cache: Cache,
+        *,
+        interfaces: Sequence[str] | None = None,  # None: all, also those that come later, with one ring
+        promiscuous: bool = False,
+        ring: int = 67_108_864,  # bytes of each ring
+        snap_length: int = 262_144,  # bytes kept of a packet, 1 to 262,144
+        program: _FilterRules | None = None,
+        exclude_ports: Sequence[int] = ...,  # TCP ports, at most 64; packets of interfaces from or to them are left out
+    ) -> Self:
+        """Open the interfaces: their packets wait in the rings from now on.
+
+        Raises OSError (privileges, memory) and flowkeep.errors.UsageError (no such interface)."""
+    def listen(self, host: str, port: int) -> int:
+        """Take captures from whoever connects, 64 at once; returns the port (0: any that is free). Raises OSError."""
+    def connect(self, host: str, port: int) -> None:
+        """Take captures from a server, and again when it is gone. The name is looked up now. Raises OSError."""
+    def read(self, path: str) -> None:
+        """Take the packets of a capture ("-": standard input) as fast as it goes."""
+    def start(self) -> None:
+        """Start the threads. Inputs that are added later start at once."""
+    def stop(self) -> None:
+        """End all inputs for good, after handing on what the kernel has taken in for them."""
+    def stats(self) -> list[InputStats]:
+        """One entry an input, in the order in which they were added."""
+
+def drop_privileges(user: str | None = None) -> None:
+    """Become ``user`` without further groups, if one is given; give up all capabilities, for good; set
+    ``no_new_privs``. What every thread has left is read back from the kernel.
+
+    Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as it is when
+    other threads run already."""
+
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""
 

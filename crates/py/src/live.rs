@@ -13,6 +13,9 @@ use super::cache::Cache;
 use super::errors::named;
 use super::select::{self, Given};
 
+// The signature below has them as numbers, which is what Python shows.
+const _: () = assert!(RING == 67_108_864 && SNAP_LENGTH == 262_144);
+
 /// Takes packets as they come into a cache.
 #[pyclass(frozen, module = "flowkeep._native")]
 pub struct Capture {
@@ -51,7 +54,8 @@ fn selection(program: Option<Vec<(u16, Given)>>, ports: Vec<u16>) -> Selection {
 impl Capture {
     #[new]
     #[pyo3(signature = (
-        cache, *, interfaces=None, promiscuous=false, ring=RING, snap_length=SNAP_LENGTH, program=None,
+        cache, *, interfaces=None, promiscuous=false, ring=67_108_864, snap_length=262_144,
+        program=None,
         exclude_ports=vec![]
     ))]
     #[allow(clippy::too_many_arguments)]
