@@ -624,7 +624,9 @@ class Capture:
         ring: int = 67_108_864,  # bytes of each ring
         snap_length: int = 262_144,  # bytes kept of a packet, 1 to 262,144
         program: _FilterRules | None = None,
-        exclude_ports: Sequence[int] = ...,  # TCP ports, at most 64; packets of interfaces from or to them are left out
+        exclude_ports: Sequence[
+            int
+        ] = ...,  # TCP ports, at most 64; packets of interfaces from or to them are left out
     ) -> Self:
         """Open the interfaces: their packets wait in the rings from now on.
 

@@ -68,8 +68,8 @@ def test_prometheus_gets_the_numbers_of_the_status(tmp_path: Path) -> None:
         status, found = service.status(), samples(page(service))
         cache = status["cache"]
         for name, value in [
-            ("memory_bound_bytes", cache["memory"]["bound"]),
-            ('memory_used_bytes{kind="packets"}', cache["memory"]["packets"]),
+            ("memory_bound_bytes", cache["bound"]),
+            ('memory_used_bytes{kind="packets"}', cache["used"]["packets"]),
             ("received_packets_total", len(PACKETS)),
             ("held_packets", cache["held"]["packets"]),
             ("held_bytes", cache["held"]["bytes"]),

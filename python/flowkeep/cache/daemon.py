@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _native, units
-from ..errors import FlowkeepError, UsageError
+from ..errors import FlowkeepError, OutputError, UsageError
 from ..select.libpcap import Rule, compile_filter
 from ..sink.atomic import Part
 from ..text import safe
@@ -106,6 +106,10 @@ class Daemon:
         owner = None if plan.user is None else user_of(plan.user)
         allowed = Allowed(plan.allow)
         program = None if plan.filter is None else list(compile_filter(plan.filter).rules)
+        if plan.save is not None and not plan.save.resolve().parent.is_dir():
+            raise OutputError(
+                f"{safe(plan.save)}: cannot be written: there is no folder for it; make it first"
+            )
         for path in plan.read:
             if path != "-":
                 os.stat(path)  # later nobody waits for the answer
@@ -130,6 +134,11 @@ class Daemon:
             _native.drop_privileges(plan.user)
         except OSError as error:
             raise FlowkeepError(error.strerror or str(error)) from error
+        for place in (plan.save and plan.save.resolve().parent, plan.spill):
+            if place is not None and place.exists() and not os.access(place, os.W_OK | os.X_OK):
+                raise OutputError(
+                    f"{safe(place)}: user {os.geteuid()}, who the cache runs as, may not write there"
+                )
         self.service = server.Service(
             self.cache, self.status, say=self._say, allowed=allowed, token=outside.token if outside else None
         )
@@ -187,6 +196,8 @@ class Daemon:
         if numbers is not None:
             servers.append(await server.serve(partial(metrics.face, service), numbers))
             self._say(f"metrics at http://{_bound(numbers)}/metrics")
+        if plan.spill is not None:
+            self.cache.spill(os.fspath(plan.spill), disk=plan.disk)
         self.capture.start()
         notify(READY=1, STATUS="capturing")
         self._say(f"remembers in {units.size(plan.memory)}, answers at {safe(plan.socket)}")
@@ -203,6 +214,7 @@ class Daemon:
                 one.close()
             await asyncio.to_thread(self.capture.stop)
             await service.stop()
+            await asyncio.to_thread(self.cache.spill_close)
 
     async def _tick(self) -> None:
         """Once a second: count packets, tell the service manager that all is well."""
@@ -241,6 +253,7 @@ class Daemon:
             "pid": os.getpid(),
             "packets_per_second": round(self.rate(), 1),
             "cache": self.cache.status(),
+            "spill": self.cache.spill_status(),
             "inputs": self.capture.stats(),
             "clients": {
                 "reading": service.readers,
@@ -259,9 +272,9 @@ class Daemon:
         self._say(f"kept in {safe(self.plan.save)}")
 
 
-def _named(one: dict[str, Any]) -> str:
+def _named(one: _native.InputStats) -> str:
     """What is wrong with an input, with its name."""
-    name, error = safe(one["name"]), safe(one["error"])
+    name, error = safe(one["name"]), safe(one["error"] or "")
     return error if error.startswith(name) else f"{name}: {error}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -37,7 +36,9 @@ class HeldFlows(Frame):
         """From an Arrow file."""
         import polars as pl
 
-        return cls(pl.read_ipc(BytesIO(table)), inside, matching)
+        frame = pl.read_ipc(BytesIO(table))
+        # From one question to the next, only the number that the cache gave a flow stays its own.
+        return cls(frame.with_columns(flow_id="flow_number").drop("flow_number"), inside, matching)
 
     def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
         """Per row: 1 if the client is in one of the networks asked about, 2 if the server is, 3 for both."""
@@ -50,15 +51,10 @@ class HeldFlows(Frame):
         return self._matching
 
     def take(self, flow_ids: Sequence[int]) -> HeldFlows:
-        """The flows with these ids, in this order."""
+        """The flows with these ids, in the order of the table."""
         import polars as pl
 
-        return HeldFlows(self._frame[pl.Series(flow_ids, dtype=pl.UInt32)])
-
-    def digests(self) -> list[bytes]:
-        """What names the flows to a cache: the digests in their Community IDs, each once."""
-        texts = self._frame["community_id"].drop_nulls().unique(maintain_order=True)
-        return [b64decode(text.removeprefix("1:")) for text in texts]
+        return HeldFlows(self._frame.filter(pl.col("flow_id").is_in(pl.Series(flow_ids, dtype=pl.UInt64))))
 
     def top(self, column: str, n: int, *, descending: bool = True) -> Frame:
         """The first ``n`` flows by a column, or by ``bytes``, ``packets`` or ``payload_bytes`` of both

@@ -41,8 +41,7 @@ def text(status: dict[str, Any]) -> str:
 def _families(status: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sample]]]:
     """Name, kind, meaning and samples of each."""
     cache, clients = status["cache"], status["clients"]
-    memory = cache["memory"]
-    used = [(name, size) for name, size in memory.items() if name not in ("bound", "used")]
+    used = [(name, size) for name, size in cache["used"].items() if name != "total"]
 
     def one(value: float) -> list[Sample]:
         return [({}, value)]
@@ -51,7 +50,7 @@ def _families(status: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Samp
         return [({label: name}, value) for name, value in values]
 
     yield "start_time_seconds", "gauge", "When the service began.", one(status["started"] / 1e9)
-    yield "memory_bound_bytes", "gauge", "Bytes that everything takes at most.", one(memory["bound"])
+    yield "memory_bound_bytes", "gauge", "Bytes that everything takes at most.", one(cache["bound"])
     yield "memory_used_bytes", "gauge", "Bytes that are used.", by("kind", used)
     yield "flows", "gauge", "Flows that are remembered.", one(cache["flows"])
     for what in ("packets", "bytes"):
@@ -80,6 +79,11 @@ def _families(status: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Samp
             for number, put in enumerate(status["inputs"])
         ]
         yield f"input_{what}_total", "counter", f"Of each input: {what.replace('_', ' ')}.", samples
+    if (spill := status["spill"]) is not None:
+        yield "spill_files", "gauge", "Files of what left the memory.", one(spill["files"])
+        yield "spill_bytes", "gauge", "Their bytes.", one(spill["bytes"])
+        yield "spill_packets_total", "counter", "Packets written to them.", one(spill["packets"])
+        yield "spill_lost_packets_total", "counter", "Packets that could not be.", one(spill["lost"])
     yield "readers", "gauge", "Clients that read packets.", one(clients["reading"])
     counted = ((name, clients[name]) for name in COUNTED if name != "sent_bytes")
     yield "clients_total", "counter", "What became of clients.", by("what", counted)

@@ -25,8 +25,8 @@ REQUEST_SECONDS = 10.0
 MAX_HEADER = 1 << 22
 """Bytes of a line that the service sends."""
 MAX_FRAME = 1 << 24
-DIGEST = 20
-"""Bytes of a Community ID's digest."""
+NUMBER = 8
+"""Bytes of a flow's number."""
 MAX_FLOWS = 1 << 18
 """Flows that a request names."""
 LENGTH = struct.Struct(">I")
@@ -49,7 +49,7 @@ class Request:
     until: int | Moment | None = None
     """read: packets of this time or earlier."""
     flows: int | None = None
-    """read: only flows with these Community IDs (seed 0); so many digests of 20 bytes follow."""
+    """read: only these flows; so many numbers, of eight bytes each (big-endian), follow."""
     follow: bool = False
     """read: go on with packets as they come."""
     format: Form = "pcapng"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from base64 import b64encode
+import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +23,9 @@ from . import token as secret
 from .listen import BACKLOG
 from .peers import Allowed, left, tcp_peer, unix_peer
 from .protocol import (
-    DIGEST,
     LENGTH,
     MAX_REQUEST,
+    NUMBER,
     REQUEST_SECONDS,
     Form,
     Request,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 T = TypeVar("T")
+Numbers = tuple[int, ...]
 
 ROOM = {"local": 256, "outside": 32, "numbers": 16}
 """Connections at once, by face: who fills one room keeps nobody out of another."""
@@ -198,12 +199,12 @@ class Service:
         except FlowkeepError as error:
             await self._refuse(writer, error)
 
-    async def _named(self, reader: StreamReader, request: Request) -> list[str] | None:
-        """The Community IDs that belong to a request."""
+    async def _named(self, reader: StreamReader, request: Request) -> Numbers | None:
+        """The numbers of flows that belong to a request."""
         if request.flows is None:
             return None
-        data = await asyncio.wait_for(reader.readexactly(DIGEST * request.flows), REQUEST_SECONDS)
-        return [f"1:{b64encode(data[at : at + DIGEST]).decode()}" for at in range(0, len(data), DIGEST)]
+        data = await asyncio.wait_for(reader.readexactly(NUMBER * request.flows), REQUEST_SECONDS)
+        return struct.unpack(f">{request.flows}Q", data)
 
     async def _refuse(self, writer: StreamWriter, error: FlowkeepError) -> None:
         self.counts["refused"] += 1
@@ -231,7 +232,7 @@ class Service:
             await self._put(writer, LENGTH.pack(0) + header(table=size, masks=[len(mask) for mask in masks]))
 
     async def _read(
-        self, reader: StreamReader, writer: StreamWriter, request: Request, flows: list[str] | None
+        self, reader: StreamReader, writer: StreamWriter, request: Request, flows: Numbers | None
     ) -> None:
         source = await self._source(request, flows)
         await self._put(writer, header())
@@ -239,7 +240,7 @@ class Service:
         if request.frames:
             await self._put(writer, LENGTH.pack(0) + header(matched=source.matched, lost=source.lost))
 
-    async def _source(self, request: Request, flows: list[str] | None = None) -> _native.CacheReader:
+    async def _source(self, request: Request, flows: Numbers | None = None) -> _native.CacheReader:
         """The snapshot that a request asks for. Raises BusyError, UsageError."""
         if self.readers >= MAX_READERS:
             raise BusyError(f"{MAX_READERS} clients read already: wait until one is done")
@@ -266,8 +267,6 @@ class Service:
                     continue
                 if self._stopping.is_set() or (done.done() and request.frames):
                     stopped = True
-                    if not hasattr(source, "stop"):
-                        break
                     await self.thread(source.stop)  # what came until now is still read
                 elif not size:
                     if done.done() and await self.thread(left, writer.get_extra_info("socket")):
@@ -299,7 +298,7 @@ async def _silence(reader: StreamReader, at_once: bool) -> None:
             pass
 
 
-def _reader(cache: _native.Cache, request: Request, flows: list[str] | None) -> _native.CacheReader:
+def _reader(cache: _native.Cache, request: Request, flows: Numbers | None) -> _native.CacheReader:
     """The snapshot that a request asks for. Raises UsageError."""
     program = None if request.filter is None else list(compile_filter(request.filter).rules)
     since, until = _resolved(cache, request.since), _resolved(cache, request.until)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 _BAR = 24
 _SPARKS = "▁▂▃▄▅▆▇█"
 _LOOKS = 60
-USES = ("packets", "flows", "indexes", "readers")
-"""What the memory of a cache is used for."""
 _DAY = 86_400_000_000_000
 
 
@@ -60,11 +58,11 @@ def _page(status: dict[str, Any], rates: list[float], width: int) -> list[Render
 
 def _facts(status: dict[str, Any], rates: list[float]) -> list[tuple[str, str]]:
     cache = status["cache"]
-    memory = cache["memory"]
+    used, spill = cache["used"], status["spill"]
     held, received = cache["held"], cache["received"]
-    by = ", ".join(f"{name} {units.size(size)}" for name in USES if (size := memory[name]))
+    by = ", ".join(f"{name} {units.size(size)}" for name, size in used.items() if size and name != "total")
     return [
-        ("memory", f"{units.size(memory['used'])} of {units.size(memory['bound'])}: {by or 'empty'}"),
+        ("memory", f"{units.size(used['total'])} of {units.size(cache['bound'])}: {by or 'empty'}"),
         ("packets", f"{held['packets']:,} held of {received['packets']:,} received, "
                     f"{units.size(held['bytes'])} of {units.size(received['bytes'])}"),
         ("flows", f"{cache['flows']:,}"),
@@ -72,6 +70,7 @@ def _facts(status: dict[str, Any], rates: list[float]) -> list[tuple[str, str]]:
         ("reaches back", _reach(cache)),
         ("curve", _curve(cache["stretch"])),
         ("let go", _let_go(cache["let_go"])),
+        *([("on disk", _spilled(spill))] if spill else []),
         ("kernel lost", _lost(status["inputs"])),
         ("clients", _clients(status["clients"])),
     ]  # fmt: skip
@@ -106,6 +105,16 @@ def _let_go(reasons: dict[str, dict[str, int]]) -> str:
     return ", ".join(gone) or "nothing"
 
 
+def _spilled(spill: dict[str, Any]) -> str:
+    said = f"{units.count(spill['files'], 'file')}, {units.size(spill['bytes'])}; "
+    said += f"{units.count(spill['packets'], 'packet')} were written"
+    if spill["deleted"]:
+        said += f", {units.count(spill['deleted'], 'file')} deleted to make room"
+    if spill["lost"]:
+        said += f", [red]{units.count(spill['lost'], 'packet')} not written[/]"
+    return said + (f"; [red]{_escaped(spill['error'])}[/]" if spill["error"] else "")
+
+
 def _lost(inputs: list[dict[str, Any]]) -> str:
     lost = sum(one["drops"] for one in inputs)
     total = lost + sum(one["packets"] for one in inputs)
@@ -130,6 +139,8 @@ def _bands(cache: dict[str, Any], width: int) -> RenderableType:
     most = max((band["bytes"] for band in cache["bands"]), default=0) or 1
     room = max(min(_BAR, width - 56), 4)
     for band in cache["bands"]:
+        if not band["flows"] and band["allowance"] == 0:
+            continue  # where nothing is kept there is nothing
         full = band["bytes"] * room * 8 // most
         bar = "█" * (full // 8) + (" ▏▎▍▌▋▊▉"[full % 8].strip())
         table.add_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from ..cache.client import Answer, Place
-from ..cache.protocol import Request
-from ..errors import CacheError
+from ..cache.protocol import MAX_FLOWS, Request
+from ..errors import CacheError, UsageError
 from ..paths import STANDARD
 from ..select.query import FlowQuery
 from ..sink.atomic import Part
@@ -110,8 +111,12 @@ def _chosen(place: Place, query: FlowQuery, report: CacheReadReport) -> tuple[by
     table = cache_flows(place, query)
     choice = query.choose(table)
     report.flows, report.of_flows, report.unmatched = len(choice.ids), len(table), choice.unmatched
-    digests = table.take(choice.ids).digests()
-    return b"".join(digests), len(digests)
+    if len(choice.ids) > MAX_FLOWS:
+        raise UsageError(
+            f"{len(choice.ids):,} flows are chosen, {MAX_FLOWS:,} are the most: choose fewer, or take "
+            "packets by --filter"
+        )
+    return struct.pack(f">{len(choice.ids)}Q", *choice.ids), len(choice.ids)
 
 
 @contextmanager

@@ -170,7 +170,11 @@ class FlowQuery:
         import polars as pl
 
         numbers, communities = self._ids()
-        refuse_beyond(numbers, len(frame))
+        there = frame["flow_id"]
+        if len(there) and there.max() != len(there) - 1:
+            refuse_unknown(numbers, there)
+        else:
+            refuse_beyond(numbers, len(there))
         by_community = pl.col("community_id").is_in(communities).fill_null(False)
         return frame.select(pl.col("flow_id").is_in(numbers) | by_community).to_series()
 
@@ -265,6 +269,14 @@ def refuse_beyond(numbers: Sequence[int], flows: int) -> None:
     beyond = [n for n in numbers if n >= flows]
     if beyond:
         raise UsageError(f"there is no flow {beyond[0]}: there are {flows}, counted from 0")
+
+
+def refuse_unknown(numbers: Sequence[int], there: polars.Series) -> None:
+    """Raise UsageError for a ``flow_id`` that none of these flows has, which do not count from 0."""
+    known = set(there.filter(there.is_in(list(numbers))).to_list())
+    unknown = [n for n in numbers if n not in known]
+    if unknown:
+        raise UsageError(f"there is no flow {unknown[0]} any more, or not yet: {len(there)} are there")
 
 
 def _reason(error: Exception, columns: list[str]) -> str:
