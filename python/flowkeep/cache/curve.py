@@ -88,5 +88,5 @@ def _age(age: int) -> str:
     raise AssertionError  # seconds are whole
 
 
-DEFAULT = Curve.parse("1h=all,6h=1MB,1d=100kB,7d=10kB,14d=2kB,28d=500B")
+DEFAULT = Curve.parse("1h=all,4h=1MB,1d=100kB,7d=10kB,14d=1kB")
 """The curve without ``--curve``; docs/cache.md says why."""
