@@ -214,7 +214,9 @@ class Daemon:
                 one.close()
             await asyncio.to_thread(self.capture.stop)
             await service.stop()
-            await asyncio.to_thread(self.cache.spill_close)
+            spilled = await asyncio.to_thread(self.cache.spill_close)
+            if spilled and spilled["lost"]:
+                self._say(f"{units.count(spilled['lost'], 'packet')} did not reach the disk")
 
     async def _tick(self) -> None:
         """Once a second: count packets, tell the service manager that all is well."""
