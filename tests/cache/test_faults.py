@@ -311,7 +311,7 @@ def test_flows_that_are_named_but_do_not_come_are_given_up(
     async def talk(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: server.Service
     ) -> None:
-        writer.write(request(ask="read", flows=2) + bytes(39))
+        writer.write(request(ask="read", flows=2) + bytes(15))
         assert json.loads(await reader.readline())["ok"] is False
 
     in_process(tmp_path / "run" / "s", talk)
