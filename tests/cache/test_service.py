@@ -97,7 +97,8 @@ def test_flows_are_those_of_the_capture(service: Service, tmp_path: Path) -> Non
         assert listed["community_id"].to_list() == real["community_id"].to_list()
         assert listed["server_bytes"].to_list() == real["server_bytes"].to_list()
     listed = pl.read_parquet(tmp_path / "flows.parquet")
-    assert listed.select(real.columns).equals(real.with_columns(pl.col("flow_id").cast(pl.UInt64)))
+    assert listed.select(real.columns[1:]).equals(real.select(real.columns[1:]))
+    assert listed["flow_id"].is_unique().all()
     assert listed["held_packets"].sum() == len(PACKETS)
     for form in ("zeek", "eve", "ndjson", "json", "table"):
         assert b"10.0.0.2" in ask(service, "flows", "--format", form).stdout

@@ -7,7 +7,6 @@ a network the same port speaks the service's own protocol, inside TLS, to client
 from __future__ import annotations
 
 import socket
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from .protocol import Form
 from .token import read_token
 
 if TYPE_CHECKING:
+    import ssl
     from asyncio import StreamReader, StreamWriter
 
     from .server import Service
@@ -44,6 +44,8 @@ class Outside:
 
     def context(self) -> ssl.SSLContext:
         """Raises UsageError when the certificate or its key is of no use."""
+        import ssl
+
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:

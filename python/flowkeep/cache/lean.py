@@ -1,10 +1,23 @@
-"""Keeps the C library from hoarding memory that blocks of packets had."""
+"""What keeps the service itself small."""
 
 from __future__ import annotations
+
+import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Names of mallopt(3)."""
 _LARGE = 1 << 16
+
+
+def without_tls() -> None:
+    """Load asyncio without the library for TLS, which would take 4 MB."""
+    if "asyncio" in sys.modules or "ssl" in sys.modules:
+        return
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # so says the import system: there is none
+    try:
+        import asyncio  # noqa: F401
+    finally:
+        del sys.modules["ssl"]
 
 
 def give_back() -> None:
