@@ -3,13 +3,17 @@
     python bench/lookback.py                        # a week; prints, and writes docs/lookback.svg
     python bench/lookback.py --flows 1000 --no-plot # only that it runs
 
-Made is a week of traffic of a small network. What it follows is published: at the border of a laboratory 12 % of the
-connections were larger than 20 kB and carried 96 % of the bytes, and cutting all at 20 kB left 2 % of the traffic (Kornexl and others, "Building a time
-machine", IMC 2005); 91 to 94 % of connections have no more than 10 kB (Maier and others, SIGCOMM 2008). Sizes of the large ones have a Pareto
+Made is a week of traffic of a small network. What it follows is published: at the border of a
+laboratory 12 % of the
+connections were larger than 20 kB and carried 96 % of the bytes, and cutting all at 20 kB left 2 % of
+the traffic (Kornexl and others, "Building a time
+machine", IMC 2005); 91 to 94 % of connections have no more than 10 kB (Maier and others, SIGCOMM 2008).
+Sizes of the large ones have a Pareto
 tail. There are days and nights, weekends, questions to name servers, beacons every few minutes, and
 packets that nobody answers.
 
-A flow can be read back when all of its packets within its first 10 kB are held. Look-back is the longest time such that of all flows that
+A flow can be read back when all of its packets within its first 10 kB are held. Look-back is the
+longest time such that of all flows that
 began within it, 95 % can be read back.
 """
 
@@ -237,7 +241,8 @@ def main() -> int:
     total = sum(length(flows[number], flows[number].packets[index][2]) for _, number, index in order)
     big = sum(length(flow, p) for flow in large for _, _, p in flow.packets)
     print(
-        f"{len(flows):,} flows, {len(order):,} packets, {total / 1e6:,.0f} MB in a week, {memory / 1e6:.0f} MB of memory"
+        f"{len(flows):,} flows, {len(order):,} packets, {total / 1e6:,.0f} MB in a week, "
+        f"{memory / 1e6:.0f} MB of memory"
     )
     print(f"flows of more than 10 kB: {len(large) / len(flows):.1%}, with {big / total:.1%} of the bytes")
     cache, fed, ratios = fk.Cache(memory, curve=options.curve), 0, []
