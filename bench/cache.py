@@ -3,9 +3,12 @@
     python bench/cache.py                           # 1 GB elephants, 300 MB mice, three rounds
     python bench/cache.py --size 20MB --rounds 1    # only that it runs
 
-Every round runs every command once, one after another, from the page cache. Given are packets for each second of
-processor time (user and system together, interpreter start taken off) and the median of the ratios to ``cat`` in elapsed time. A cache of 64 MiB
-is full after a moment: then every packet that comes lets others go, which is the usual state; one of 4 GiB takes all.
+Every round runs every command once, one after another, from the page cache. Given are packets for each
+second of
+processor time (user and system together, interpreter start taken off) and the median of the ratios to
+``cat`` in elapsed time. A cache of 64 MiB
+is full after a moment: then every packet that comes lets others go, which is the usual state; one of 4
+GiB takes all.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ _TIMES = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True)
 class Curve:
-    """Steps (age in ns, bytes): up to this age a flow keeps so many bytes, :data:`ALL` for all of them. After the
+    """Steps (age in ns, bytes): up to this age a flow keeps so many bytes, :data:`ALL` for all of them.
+    After the
     last one it is let go.
 
     These are proportions: the cache stretches or shrinks the ages so that its memory is always used and never
@@ -51,7 +52,8 @@ class Curve:
             age, equals, size = part.partition("=")
             if not equals:
                 raise UsageError(
-                    f"curve {safe(text)!r}: {safe(part)!r} is no step; write AGE=BYTES, such as 1h=all,6h=1MB,1d=10kB"
+                    f"curve {safe(text)!r}: {safe(part)!r} is no step; "
+                    "write AGE=BYTES, such as 1h=all,6h=1MB,1d=10kB"
                 )
             nanoseconds = parse_seconds(age.strip())
             steps.append((nanoseconds, ALL if size.strip().lower() == "all" else parse_size(size)))

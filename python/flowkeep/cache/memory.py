@@ -42,8 +42,10 @@ class Cache:
         curve: Curve | str | None = None,
         options: ReadOptions | None = None,
     ) -> None:
-        """``memory``: bytes that everything takes together at most, or text such as ``"64MiB"``. ``curve``: how the
-        allowance of a flow falls with the time since it was last seen, see docs/cache.md. ``options``: where flows
+        """``memory``: bytes that everything takes together at most, or text such as ``"64MiB"``.
+        ``curve``: how the
+        allowance of a flow falls with the time since it was last seen, see docs/cache.md. ``options``:
+        where flows
         begin and end. Raises UsageError.
         """
         self.curve = Curve.of(curve)
@@ -70,7 +72,8 @@ class Cache:
         self.close()
 
     def close(self) -> None:
-        """Give the memory back, and make the last file of a spill whole. Readings that are open can be read to their
+        """Give the memory back, and make the last file of a spill whole. Readings that are open can be
+        read to their
         end.
         """
         native, self._native = self._native, None
@@ -95,8 +98,10 @@ class Cache:
     ) -> None:
         """Take one packet.
 
-        ``data``: its captured bytes, from the link header on. ``time``: nanoseconds since the epoch. ``original``: its
-        length on the wire, if it was longer. ``interface``: the name of where it came from. ``link``: the link type
+        ``data``: its captured bytes, from the link header on. ``time``: nanoseconds since the epoch.
+        ``original``: its
+        length on the wire, if it was longer. ``interface``: the name of where it came from. ``link``:
+        the link type
         (LINKTYPE registry; 1 is Ethernet).
         """
         native, key = self.native, (interface, link)
@@ -108,14 +113,17 @@ class Cache:
     def replay(self, path: PathLike) -> dict[str, Any]:
         """Take all packets of a capture (``-``: standard input); their times are the clock.
 
-        Returns ``packets``, ``bytes``, and ``damage``: where and why reading stopped before the end, or None. Raises
+        Returns ``packets``, ``bytes``, and ``damage``: where and why reading stopped before the end, or
+        None. Raises
         OSError, NotACaptureError.
         """
         return dict(self.native.replay(os.fspath(path)))
 
     def flows(self, *, community_seed: int = 0) -> Flows:
-        """The flows of which something is held, one row each: the columns of ``Dataset.flows()`` with their true totals,
-        then ``held_packets``, ``held_bytes``, and ``flow_number``, which names a flow as long as the cache is there.
+        """The flows of which something is held, one row each: the columns of ``Dataset.flows()`` with
+        their true totals,
+        then ``held_packets``, ``held_bytes``, and ``flow_number``, which names a flow as long as the
+        cache is there.
         """
         return Flows(self.native.flows(community_seed=community_seed), [])
 
@@ -149,7 +157,8 @@ class Cache:
         )
 
     def save(self, path: PathLike) -> None:
-        """Write all that is held to a file, which only its owner may read, and which becomes visible when it is whole.
+        """Write all that is held to a file, which only its owner may read, and which becomes visible
+        when it is whole.
 
         Raises OSError, OutputError.
         """
@@ -167,7 +176,8 @@ class Cache:
         curve: Curve | str | None = None,
         options: ReadOptions | None = None,
     ) -> Self:
-        """A cache with what another one has saved. It may have less memory or another curve. Raises OSError, and
+        """A cache with what another one has saved. It may have less memory or another curve. Raises
+        OSError, and
         UsageError for a file that is damaged or something else.
         """
         cache = cls.__new__(cls)
@@ -178,16 +188,19 @@ class Cache:
         return cache
 
     def spill(self, directory: PathLike, *, disk: int | str | None = None, every: int | str = "1h") -> None:
-        """Keep what leaves the memory on disk: flows that are let go as a whole, in trimmed captures with ledgers.
+        """Keep what leaves the memory on disk: flows that are let go as a whole, in trimmed captures
+        with ledgers.
 
-        ``disk``: bytes of all files at most, then the oldest are deleted. ``every``: packet time in a file, in
+        ``disk``: bytes of all files at most, then the oldest are deleted. ``every``: packet time in a
+        file, in
         seconds, or text such as ``"1h"``. Raises OSError, UsageError.
         """
         bound = None if disk is None else parse_size(disk)
         self.native.spill(os.fspath(directory), disk=bound, every_ns=parse_seconds(every))
 
     def spill_status(self) -> dict[str, Any] | None:
-        """How the spill fares: ``files``, ``bytes``, ``packets``, ``flows``, ``deleted``, ``lost``, ``error``; None
+        """How the spill fares: ``files``, ``bytes``, ``packets``, ``flows``, ``deleted``, ``lost``,
+        ``error``; None
         without one.
         """
         return self.native.spill_status()
@@ -214,7 +227,8 @@ class Reading:
                 return
 
     def read(self, wait: float = 0.0) -> bytes:
-        """The next piece; empty at the end. Of one that follows, empty when nothing came for ``wait`` seconds."""
+        """The next piece; empty at the end. Of one that follows, empty when nothing came for ``wait``
+        seconds."""
         return self.native.read(wait)
 
     def write(self, path: PathLike | BinaryIO) -> int:

@@ -75,6 +75,7 @@ class Service:
         self._token = token
         self._open: dict[asyncio.Task[None], str] = {}
         self._stopping = asyncio.Event()
+        self._listing = asyncio.Lock()
         self._reading = ThreadPoolExecutor(_READING, thread_name_prefix="reading")
         self._others = ThreadPoolExecutor(_OTHER, thread_name_prefix="other")
 
@@ -215,7 +216,8 @@ class Service:
         await self._put(writer, header(status=await self.thread(self.describe)))
 
     async def _flows(self, _r: StreamReader, writer: StreamWriter, request: Request, _n: object) -> None:
-        table, masks = await self.thread(partial(_listed, self.cache, request))
+        async with self._listing:  # a table takes memory besides that of the store: one at a time
+            table, masks = await self.thread(partial(_listed, self.cache, request))
         try:
             await self._put(writer, header(rows=len(masks[0]) if masks else None))
             size = os.fstat(table).st_size

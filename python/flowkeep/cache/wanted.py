@@ -14,7 +14,8 @@ Named = str | int | tuple[int | None, End, End]
 """A Community ID, a number, or protocol and both ends; None where it is not said."""
 
 _NUMBERS = {
-    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "icmp6": 58,
+    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51,
+    "icmp6": 58,
     "ospf": 89, "pim": 103, "vrrp": 112, "sctp": 132, "udplite": 136,
 }  # fmt: skip
 

@@ -35,6 +35,9 @@ pub struct Store {
     /// Cells by class, and how many each may have.
     pub(super) cells: [u32; 4],
     shares: [u32; 4],
+    /// Cells by queue, and how many each may have.
+    pub(super) queued: Vec<u32>,
+    most_queued: Vec<u32>,
     pub(super) flows: [u64; 4],
     pub(super) received: Totals,
     pub(super) held: Totals,
@@ -120,10 +123,10 @@ impl Store {
             chains * 4 + queues.len() as u64 * Queue::BYTES + Datagrams::BYTES + size_of::<Self>() as u64;
         let pool = Pool::new(memory - fixed - anchors - readers);
         let total = pool.len();
+        let most_queued = shares_of_steps(rules.steps(), total);
         let mut store = Self {
             settings,
             buckets: vec![0; chains as usize],
-            queues,
             rules,
             order: Order::new((anchors / ANCHOR_BYTES) as usize),
             clock: Clock::default(),
@@ -132,6 +135,8 @@ impl Store {
             aside: 0,
             cells: [0; 4],
             shares: [u32::MAX, total / 8, total / 64, total / 64],
+            queued: vec![0; queues.len()],
+            most_queued,
             flows: [0; 4],
             received: Totals::default(),
             held: Totals::default(),
@@ -143,6 +148,7 @@ impl Store {
             readers: Readers::new(readers),
             outbox: None,
             pool,
+            queues,
         };
         store.aside = store.pool.take();
         store.cells[Class::NoFlow as usize] = 1;
@@ -384,6 +390,9 @@ impl Store {
         }
         r.packets += 1;
         r.cells += taken;
+        if r.queue != u8::MAX {
+            self.queued[usize::from(r.queue)] += taken;
+        }
         self.cells[r.class as usize] += taken;
         self.held.add(len);
         self.requeue(cell, &mut r);
@@ -416,8 +425,10 @@ impl Store {
         }
         if r.queue != u8::MAX {
             self.queues[usize::from(r.queue)].remove(&mut self.pool, cell);
+            self.queued[usize::from(r.queue)] -= r.cells;
         }
         r.queue = queue as u8;
+        self.queued[queue] += r.cells;
         let due = self.due(r);
         self.queues[queue].insert(&mut self.pool, cell, due);
     }
@@ -448,7 +459,7 @@ impl Store {
     /// Lets go of what is the oldest, measured by how old the curve allows it to be. False: there is nothing.
     #[cold]
     fn let_go(&mut self, cells: u32) -> bool {
-        if self.let_go_of_shares(cells) {
+        if self.let_go_of_shares(cells) || self.let_go_of_steps(cells) {
             return true;
         }
         let (mut most, mut second, mut queue) = (0.0, 0.0, None);
@@ -492,6 +503,18 @@ impl Store {
                     None => return false,
                 },
             }
+        }
+        true
+    }
+
+    /// Lets go of what a step of the curve has more than its share: a download of seconds, larger than the memory, does not cost
+    /// what is known of days. False: none has more.
+    fn let_go_of_steps(&mut self, cells: u32) -> bool {
+        let over = |&n: &usize| self.queued[n] > self.most_queued[n];
+        let Some(queue) = (0..self.queued.len()).find(over) else { return false };
+        let enough = self.pool.free() + cells.max(BATCH);
+        while self.pool.free() < enough && self.queued[queue] > self.most_queued[queue] {
+            self.let_go_of_queue(queue);
         }
         true
     }
@@ -624,6 +647,9 @@ impl Store {
             }
         }
         r.cells -= given;
+        if r.queue != u8::MAX {
+            self.queued[usize::from(r.queue)] -= given;
+        }
         self.cells[r.class as usize] -= given;
     }
 
@@ -640,6 +666,9 @@ impl Store {
         r.tail_bytes -= u64::from(header.len);
         r.packets -= 1;
         r.cells -= given;
+        if r.queue != u8::MAX {
+            self.queued[usize::from(r.queue)] -= given;
+        }
         self.cells[r.class as usize] -= given;
     }
 
@@ -688,6 +717,7 @@ impl Store {
         }
         if r.queue != u8::MAX {
             self.queues[usize::from(r.queue)].remove(&mut self.pool, cell);
+            self.queued[usize::from(r.queue)] -= r.cells;
         }
         let bucket = self.bucket(r.flow.key.hash(self.settings.seed));
         let next = self.pool.next(cell);
@@ -722,6 +752,14 @@ impl Store {
         }
         gone
     }
+}
+
+/// Half of the memory is for the past: the last two steps. The other half is shared equally by the steps before them. The
+/// shares count when memory is short.
+fn shares_of_steps(steps: usize, total: u32) -> Vec<u32> {
+    let early = steps.saturating_sub(2).max(usize::from(steps == 2));
+    let each = total / 2 / early.max(1) as u32;
+    (0..steps + 2).map(|n| if n < early { each } else { u32::MAX }).collect()
 }
 
 /// Whether both ends have taken part: a handshake alone is not enough in TCP, since any open port answers a SYN. One end that

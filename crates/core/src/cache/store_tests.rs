@@ -119,6 +119,12 @@ fn check(store: &mut Store, came: &[(i64, Vec<u8>)]) -> Vec<(i64, Vec<u8>)> {
         "after {}: every cell belongs to a flow or is free",
         came.len()
     );
+    let mut queued = vec![0; store.queues.len()];
+    for cell in store.cells_of(0..store.chains()) {
+        let r = store.pool.record(cell);
+        queued[usize::from(r.queue)] += r.cells;
+    }
+    assert_eq!(queued, store.queued);
     let held = all(store, Query::default());
     assert_eq!(held.len() as u64, status.held.packets);
     assert_eq!(held.iter().map(|p| p.1.len() as u64).sum::<u64>(), status.held.bytes);

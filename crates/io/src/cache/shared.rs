@@ -34,6 +34,9 @@ pub enum Progress {
 /// Chains of the flow table that are looked at under one lock.
 pub(super) const CHAINS: usize = 1 << 12;
 
+/// How long a reader lets writers go before it.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 /// Bytes that a read collects before it gives them back.
 const BLOCK: usize = 1 << 15;
 
@@ -123,9 +126,10 @@ impl Shared {
         self.look(|store| store.link(interface))
     }
 
-    /// Waits until no writer waits.
+    /// Lets writers that wait go first, but not for ever: with many of them there always is one.
     pub(super) fn let_writers_go(&self) {
-        while self.0.writers.load(Ordering::Relaxed) > 0 {
+        let until = Instant::now() + PATIENCE;
+        while self.0.writers.load(Ordering::Relaxed) > 0 && Instant::now() < until {
             std::thread::yield_now();
         }
     }
