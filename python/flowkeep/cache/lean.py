@@ -25,9 +25,18 @@ def give_back() -> None:
 
     Else each of many clients leaves a hole behind. Without glibc nothing happens.
     """
+    for name, value in ((_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, 2 * _LARGE), (_ARENA_MAX, 2)):
+        _libc("mallopt", name, value)
+
+
+def trim() -> None:
+    """Give all memory that is free back to the system."""
+    _libc("malloc_trim", 0)
+
+
+def _libc(name: str, *args: int) -> None:
     import ctypes
 
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for name, value in ((_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, 2 * _LARGE), (_ARENA_MAX, 2)):
-            mallopt(name, value)
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*args)

@@ -20,6 +20,7 @@ from ..select.libpcap import compile_for_flows
 from ..select.query import parse_networks
 from ..units import Moment
 from . import token as secret
+from .lean import trim
 from .listen import BACKLOG
 from .peers import Allowed, left, tcp_peer, unix_peer
 from .protocol import (
@@ -331,6 +332,8 @@ def _listed(cache: _native.Cache, request: Request) -> tuple[int, list[bytes]]:
     except BaseException:
         os.close(fd)
         raise
+    del table
+    trim()
     return fd, masks
 
 
