@@ -16,6 +16,8 @@ from tests.cli import command
 from tests.wire import MILLISECOND, START_NS
 
 HEAD = wire.pcap([])
+STATISTICS = b"\x05\0\0\0"
+"""Type of the block at the end of a pcapng capture, as it stands there."""
 
 
 def datagrams(first: int, n: int, size: int = 100) -> list[wire.Packet]:
@@ -114,8 +116,11 @@ def test_a_filter_and_flows_hold_for_live_packets(fed: Fed) -> None:
         fed.packets(datagrams(50, 100))
         sock.sendall(b"\n")
         blocks, trailer = frames(b"".join(iter(lambda: sock.recv(1 << 16), b"")))
-    found = [r.data for r in wire.read(b"".join(blocks)).records]
+    data = b"".join(blocks)
+    found = [r.data for r in wire.read(data).records]
     assert found == [p.data for n, p in enumerate(datagrams(0, 150)) if n % 50 == 7]
+    # It is brought to its end, and not cut off: what was counted stands there.
+    assert data[-int.from_bytes(data[-4:], "little") :][:4] == STATISTICS
     assert trailer["matched"] == 3
 
 

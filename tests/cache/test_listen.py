@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -158,3 +159,24 @@ def test_of_many_that_begin_at_once_one_gets_the_place(place: Path) -> None:
     assert (len(got), len(refused)) == (1, 7)
     assert all(isinstance(error, BusyError) for error in refused)
     got[0].close()
+
+
+def test_a_place_is_looked_at_and_taken_by_one_at_a_time(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a stale socket and the new one, no other service may do the same."""
+    listen_unix(place).close()
+    held = []
+
+    def unlink(path: Path) -> None:
+        other = os.open(place.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.append(path)
+        os.close(other)
+        os.remove(path)
+
+    monkeypatch.setattr("flowkeep.cache.listen.os.unlink", unlink)
+    listen_unix(place).close()
+    assert held == [place]
