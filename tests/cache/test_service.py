@@ -183,7 +183,7 @@ def test_the_status_adds_up(service: Service) -> None:
     assert command.said(done) == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_ends_when_told_and_leaves_no_socket(tmp_path: Path, number: int) -> None:
     with Service(tmp_path) as service:
         assert service.stop(number) == 0

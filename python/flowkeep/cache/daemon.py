@@ -133,8 +133,9 @@ class Daemon:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
+                loop.add_signal_handler(number, stop.set)
         plan, service = self.plan, self.service
         servers = [await server.serve(service.local, self._unix)]
         pcap, numbers = self._faces
