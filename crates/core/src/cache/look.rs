@@ -129,6 +129,11 @@ impl Store {
         self.outbox = Some(Outbox::new(u64::from(cells) * CELL as u64));
     }
 
+    /// Whether so many of them wait that they should be taken soon.
+    pub fn is_gone_waiting(&self) -> bool {
+        self.outbox.as_ref().is_some_and(Outbox::is_filling)
+    }
+
     /// The flows that were let go as a whole since the last time, and the packets for which there was no room.
     pub fn take_gone(&mut self) -> (Vec<Gone>, u64) {
         self.outbox.as_mut().map(Outbox::take).unwrap_or_default()
