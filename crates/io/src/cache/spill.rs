@@ -31,6 +31,7 @@ const MOST_ROWS: usize = 1 << 16;
 const PREFIX: &str = "flowkeep-cache-";
 const SUFFIX: &str = ".pcapng";
 const LEDGER: &str = ".ledger.arrow";
+const PART: &str = ".part";
 /// The policy in the ledgers.
 const POLICY: &str = r#"{"cache": true}"#;
 
@@ -181,7 +182,7 @@ impl Writer {
             if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
                 let ledger = fs::metadata(beside(&plan.folder, &name)).map_or(0, |m| m.len());
                 files.push((name, entry.metadata()?.len() + ledger));
-            } else if name.starts_with(&format!(".{PREFIX}")) && name.ends_with(".part") {
+            } else if name.starts_with(&format!(".{PREFIX}")) && name.ends_with(PART) {
                 // Of a run that was killed.
                 fs::remove_file(entry.path())?;
             }
@@ -296,7 +297,7 @@ fn beside(folder: &Path, name: &str) -> PathBuf {
 
 impl Current {
     fn begin(folder: &Path) -> io::Result<Self> {
-        let hidden = folder.join(format!(".{PREFIX}{}.part", std::process::id()));
+        let hidden = folder.join(format!(".{PREFIX}{}{PART}", std::process::id()));
         let mut out = Output::open(Some(&hidden), None, true)?;
         let mut head = Vec::new();
         write::section(&mut head);
@@ -369,7 +370,7 @@ impl Current {
             writer: env!("CARGO_PKG_VERSION").to_owned(),
             chosen: [None, Some(flowkeep_core::cut::ledger::Chosen::default())],
         };
-        let hidden = folder.join(format!(".{PREFIX}{}.ledger.part", std::process::id()));
+        let hidden = folder.join(format!(".{PREFIX}{}.ledger{PART}", std::process::id()));
         let file = ledger::write(File::create(&hidden)?, &about, &self.rows).map_err(io::Error::other)?;
         file.sync_all()?;
         let more = file.metadata()?.len();
