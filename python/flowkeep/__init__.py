@@ -66,10 +66,10 @@ _WHERE = {
 }
 
 __all__ = [
-    "BusyError", "Cache", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError",
-    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError", "NotACaptureError",
-    "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
-    "__version__", "open",
+    "BusyError", "Cache", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery",
+    "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError",
+    "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport",
+    "UsageError", "__version__", "open",
 ]  # fmt: skip
 
 
