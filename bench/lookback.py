@@ -69,9 +69,7 @@ def transfer(rng: random.Random, size: int) -> list[tuple[float, bool, int]]:
         left -= part
         at += part / rate
         n += 1
-        if n % 2 == 0 and size < 10**7:
-            packets.append((at, False, 0))
-        elif n % 20 == 0:
+        if n % (2 if size < 10**7 else 20) == 0:
             packets.append((at, False, 0))
     packets += [(at + 0.01, False, -3), (at + 0.03, True, -3)]
     return packets
@@ -264,7 +262,10 @@ def main() -> int:
     ratio = statistics.median(ratios)
     print(f"median: {ratio:.1f} times as far; {cache!r}")
     if not options.no_plot:
-        about = f"{memory / 1e6:.0f} MB of memory, {total / 1e9:.1f} GB of traffic in a week, {len(flows):,} flows"
+        about = (
+            f"{memory / 1e6:.0f} MB of memory, {total / 1e9:.1f} GB of traffic in a week, "
+            f"{len(flows):,} flows"
+        )
         plot(known, sets, backs, options.output, about)
     return 0 if ratio >= 20 else 1
 

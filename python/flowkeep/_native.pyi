@@ -537,8 +537,8 @@ class Cache:
     def status(self) -> dict[str, Any]:
         """What it says of itself, fit for JSON: see docs/cache.md."""
     def flows(self, *, community_seed: int = 0) -> FlowTable:
-        """The flows of which something is held, with true totals, and columns held_packets, held_bytes and flow_number,
-        which no other flow of the cache ever gets."""
+        """The flows of which something is held, with true totals, and columns held_packets, held_bytes and
+        flow_number, which no other flow of the cache ever gets."""
     def save(self, path: str) -> None:
         """Write all of it to a file."""
     @staticmethod
@@ -552,10 +552,11 @@ class Cache:
         idle_ns: int = 60_000_000_000,
         tcp_idle_ns: int = 0,
     ) -> Cache:
-        """What was saved, in a cache with these settings. Raises flowkeep.errors.UsageError for a damaged file."""
+        """What was saved, in a cache with these settings. Raises flowkeep.errors.UsageError for a damaged
+        file."""
     def spill(self, directory: str, *, disk: int | None = None, every_ns: int = 3_600_000_000_000) -> None:
-        """From now on write flows that are let go as a whole to capture files in this folder: at most ``disk`` bytes,
-        a file for so much packet time."""
+        """From now on write flows that are let go as a whole to capture files in this folder: at most ``disk``
+        bytes, a file for so much packet time."""
     def spill_status(self) -> dict[str, Any] | None:
         """files, bytes, packets, flows, deleted (files), lost (packets), error (text or None)."""
     def spill_close(self) -> dict[str, Any] | None:
@@ -574,13 +575,15 @@ class Cache:
 
 @final
 class CacheReader:
-    """A capture file out of a cache, in whole records or blocks. What it has not read stays held for it as far as a bound allows."""
+    """A capture file out of a cache, in whole records or blocks. What it has not read stays held for it as
+    far as a bound allows."""
 
     def read(self, wait: float = 0.0) -> bytes:
-        """The next bytes, 32 to 64 KiB where there is more (one larger packet aside). Empty at the end; of one that follows, empty when nothing
-        came within ``wait`` seconds."""
+        """The next bytes, 32 to 64 KiB where there is more (one larger packet aside). Empty at the end; of one
+        that follows, empty when nothing came within ``wait`` seconds."""
     def stop(self) -> None:
-        """Come to an end with what is held now, if it follows; a read that waits goes on at once. From any thread."""
+        """Come to an end with what is held now, if it follows; a read that waits goes on at once. From any
+        thread."""
     @property
     def ended(self) -> bool: ...
     @property

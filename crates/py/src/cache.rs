@@ -104,7 +104,7 @@ impl Cache {
         let data = data.to_vec(py)?;
         let original = original.unwrap_or(data.len() as u32);
         py.detach(|| {
-            self.shared.add_batch([(InterfaceId(interface), time, original, &data[..])].into_iter())
+            self.shared.add_batch([(InterfaceId(interface), time, original, &data[..])].into_iter());
         });
         Ok(())
     }

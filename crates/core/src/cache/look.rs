@@ -6,7 +6,6 @@ use super::clock::Clock;
 use super::outbox::{Gone, Outbox};
 use super::pool::CELL;
 use super::record::Class;
-use super::settings::Curve;
 use super::status::{Band, Status, Totals, Used};
 use super::store::Store;
 use crate::flow::Flow;
@@ -111,7 +110,7 @@ impl Store {
 
     /// What the curve allows a flow that was last seen so long ago, as it is scaled now.
     pub fn allowance(&self, age: i64) -> u64 {
-        self.bands().iter().find(|b| age < b.to).map_or(0, |b| b.allowance).min(Curve::ALL)
+        self.bands().iter().find(|b| age < b.to).map_or(0, |b| b.allowance)
     }
 
     /// From now on flows that are let go as a whole are kept for [`Store::take_gone`], up to so many bytes, which are taken
@@ -127,6 +126,11 @@ impl Store {
         self.make_room(cells);
         self.pool.hold_back(cells);
         self.outbox = Some(Outbox::new(u64::from(cells) * CELL as u64));
+    }
+
+    /// Whether so many of them wait that they should be taken soon.
+    pub fn is_gone_waiting(&self) -> bool {
+        self.outbox.as_ref().is_some_and(Outbox::is_filling)
     }
 
     /// The flows that were let go as a whole since the last time, and the packets for which there was no room.

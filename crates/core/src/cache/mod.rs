@@ -7,6 +7,7 @@
 
 mod clock;
 mod fragments;
+mod let_go;
 mod look;
 mod order;
 mod outbox;

@@ -40,6 +40,10 @@ impl Outbox {
         self.size < self.bound
     }
 
+    pub fn is_filling(&self) -> bool {
+        self.size >= self.bound / 4
+    }
+
     pub fn push(&mut self, gone: Gone) {
         self.size += gone.size();
         self.flows.push(gone);

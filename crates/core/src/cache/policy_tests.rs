@@ -257,7 +257,7 @@ fn fragments_follow_their_datagram() {
     let fragment = |offset: u16, more: bool, number: u16| {
         let mut data = udp(5, 6, (1111, 2222), &[9; 64]);
         data[18..20].copy_from_slice(&number.to_be_bytes());
-        data[20..22].copy_from_slice(&(offset / 8 | if more { 0x2000 } else { 0 }).to_be_bytes());
+        data[20..22].copy_from_slice(&(offset / 8 + if more { 0x2000 } else { 0 }).to_be_bytes());
         data
     };
     let (first, later) = (fragment(0, true, 77), fragment(72, false, 77));

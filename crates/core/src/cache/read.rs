@@ -1,5 +1,7 @@
 //! Writes what a reader reads: a capture file, piece by piece.
 
+use std::fmt::Write;
+
 use super::packets::Header;
 use super::query::{Format, Query, Step};
 use super::readers::{Reader, MOST_READERS};
@@ -188,7 +190,8 @@ impl Store {
         for reason in Reason::ALL {
             let gone = self.let_go.0[reason as usize];
             if gone.packets > 0 {
-                text += &format!(", {} ({} bytes) were let go: {}", gone.packets, gone.bytes, reason.name());
+                let (packets, bytes) = (gone.packets, gone.bytes);
+                let _ = write!(text, ", {packets} ({bytes} bytes) were let go: {}", reason.name());
             }
         }
         text

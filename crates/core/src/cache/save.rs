@@ -93,11 +93,11 @@ pub struct Loader {
     offset: u64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum State {
     Head,
     Mark,
-    Packets { left: u32, flow: Option<Loaded> },
+    Packets { left: u32, flow: Option<Box<Loaded>> },
     End,
 }
 
@@ -180,7 +180,8 @@ impl Loader {
     }
 
     fn step(&mut self, input: &mut Input<'_>) -> Result<(), Short> {
-        self.state = match self.state {
+        // Until a step is done the state stays as it is.
+        self.state = match self.state.clone() {
             State::Head => {
                 self.head(input)?;
                 State::Mark
@@ -205,7 +206,7 @@ impl Loader {
                     }
                     let record = Record { seen, born, gap: gap != 0, ..Record::new(flow, class, born) };
                     let hash = flow.key.hash(self.store.settings.seed);
-                    State::Packets { left, flow: Some(Loaded { record, hash, begun: false }) }
+                    State::Packets { left, flow: Some(Box::new(Loaded { record, hash, begun: false })) }
                 }
                 _ => return Err(Short::Bad("a flow was expected")),
             },
@@ -255,7 +256,11 @@ impl Loader {
         Ok(())
     }
 
-    fn packet(&mut self, input: &mut Input<'_>, flow: Option<Loaded>) -> Result<Option<Loaded>, Short> {
+    fn packet(
+        &mut self,
+        input: &mut Input<'_>,
+        flow: Option<Box<Loaded>>,
+    ) -> Result<Option<Box<Loaded>>, Short> {
         let head = input.take::<PACKET>()?;
         let mut h = Input(&head);
         let (time, original, len, tick) = (h.u64()? as i64, h.u32()?, h.u32()?, h.u32()?);
@@ -275,11 +280,11 @@ impl Store {
     /// Puts a loaded packet in. When its flow was let go meanwhile, the packet is, too.
     fn put_back(
         &mut self,
-        mut flow: Option<Loaded>,
+        mut flow: Option<Box<Loaded>>,
         interface: InterfaceId,
         (time, original, tick): (i64, u32, u32),
         data: &[u8],
-    ) -> Option<Loaded> {
+    ) -> Option<Box<Loaded>> {
         self.make_room(super::packets::cells_for(data.len()) + 2);
         let facts = Facts { wscale: NO_WSCALE, ..Facts::default() };
         let p = Packet {
@@ -298,13 +303,14 @@ impl Store {
                 let (cell, _) = self.begin(r.flow, r.class, loaded.hash, r.born);
                 (cell, *r)
             }
-            Some(loaded) => match self.numbered(loaded.hash, loaded.record.flow.first) {
-                Some(found) => found,
-                None => {
+            Some(loaded) => {
+                if let Some(found) = self.numbered(loaded.hash, loaded.record.flow.first) {
+                    found
+                } else {
                     self.let_go.0[Reason::Old as usize].add(data.len() as u64);
                     return flow;
                 }
-            },
+            }
         };
         let (seen, gap) = (record.seen, record.gap);
         let cell_of_flow = cell;

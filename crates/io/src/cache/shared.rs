@@ -20,6 +20,8 @@ struct Inner {
     /// Readers that wait for packets.
     waiting: AtomicUsize,
     news: Condvar,
+    /// Flows wait for the disk.
+    gone: Condvar,
 }
 
 /// What a read did.
@@ -53,6 +55,7 @@ impl Shared {
             writers: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             news: Condvar::new(),
+            gone: Condvar::new(),
         }))
     }
 
@@ -66,11 +69,29 @@ impl Shared {
         let mut store = self.lock();
         self.0.writers.fetch_sub(1, Ordering::Relaxed);
         let done = change(&mut store);
+        let gone = store.is_gone_waiting();
         drop(store);
+        if gone {
+            self.0.gone.notify_one();
+        }
         if self.0.waiting.load(Ordering::Relaxed) > 0 {
             self.0.news.notify_all();
         }
         done
+    }
+
+    /// Waits until many flows wait for the disk, or somebody calls, but not longer than `wait`.
+    pub(super) fn wait_for_gone(&self, wait: Duration) {
+        let store = self.lock();
+        if !store.is_gone_waiting() {
+            drop(self.0.gone.wait_timeout(store, wait).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Calls whoever waits for such flows.
+    pub(super) fn call_for_gone(&self) {
+        drop(self.lock());
+        self.0.gone.notify_all();
     }
 
     /// Looks at the store.

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ const MOST_ROWS: usize = 1 << 16;
 const PREFIX: &str = "flowkeep-cache-";
 const SUFFIX: &str = ".pcapng";
 const LEDGER: &str = ".ledger.arrow";
+const PART: &str = ".part";
 /// The policy in the ledgers.
 const POLICY: &str = r#"{"cache": true}"#;
 
@@ -66,7 +67,7 @@ pub struct SpillStatus {
 
 /// A spill at work.
 pub struct Spill {
-    state: Arc<(Mutex<State>, Condvar)>,
+    state: Arc<Mutex<State>>,
     thread: Option<JoinHandle<()>>,
     shared: Shared,
 }
@@ -81,8 +82,8 @@ impl Spill {
     /// Begins to spill.
     pub fn start(shared: &Shared, plan: SpillPlan) -> io::Result<Self> {
         let writer = Writer::new(plan)?;
-        let state = Arc::new((Mutex::new(State::default()), Condvar::new()));
-        lock(&state.0).status = writer.status.clone();
+        let state = Arc::new(Mutex::new(State::default()));
+        lock(&state).status = writer.status.clone();
         let bound = (shared.look(|store| store.settings().memory) / 16).min(OUTBOX);
         shared.change(|store| store.keep_gone(bound));
         let (theirs, from) = (state.clone(), shared.clone());
@@ -94,13 +95,13 @@ impl Spill {
 
     /// How it fares.
     pub fn status(&self) -> SpillStatus {
-        lock(&self.state.0).status.clone()
+        lock(&self.state).status.clone()
     }
 
     /// Writes what waits, and makes the last file whole.
     pub fn close(&mut self) -> SpillStatus {
-        lock(&self.state.0).stop = true;
-        self.state.1.notify_all();
+        lock(&self.state).stop = true;
+        self.shared.call_for_gone();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
             self.shared.change(|store| store.keep_gone(0));
@@ -119,16 +120,12 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn work(state: &(Mutex<State>, Condvar), shared: &Shared, mut writer: Writer) {
+fn work(state: &Mutex<State>, shared: &Shared, mut writer: Writer) {
     loop {
-        let stop = {
-            let held = lock(&state.0);
-            if held.stop {
-                true
-            } else {
-                state.1.wait_timeout(held, PERIOD).unwrap_or_else(PoisonError::into_inner).0.stop
-            }
-        };
+        if !lock(state).stop {
+            shared.wait_for_gone(PERIOD);
+        }
+        let stop = lock(state).stop;
         let ((gone, lost), interfaces) = shared.change(|store| {
             let gone = store.take_gone();
             (gone, store.interfaces().to_vec())
@@ -146,7 +143,7 @@ fn work(state: &(Mutex<State>, Condvar), shared: &Shared, mut writer: Writer) {
             writer.status.error = Some(error.to_string());
             writer.give_up();
         }
-        lock(&state.0).status = writer.status.clone();
+        lock(state).status = writer.status.clone();
         if stop {
             return;
         }
@@ -185,7 +182,7 @@ impl Writer {
             if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
                 let ledger = fs::metadata(beside(&plan.folder, &name)).map_or(0, |m| m.len());
                 files.push((name, entry.metadata()?.len() + ledger));
-            } else if name.starts_with(&format!(".{PREFIX}")) && name.ends_with(".part") {
+            } else if name.starts_with(&format!(".{PREFIX}")) && name.ends_with(PART) {
                 // Of a run that was killed.
                 fs::remove_file(entry.path())?;
             }
@@ -300,7 +297,7 @@ fn beside(folder: &Path, name: &str) -> PathBuf {
 
 impl Current {
     fn begin(folder: &Path) -> io::Result<Self> {
-        let hidden = folder.join(format!(".{PREFIX}{}.part", std::process::id()));
+        let hidden = folder.join(format!(".{PREFIX}{}{PART}", std::process::id()));
         let mut out = Output::open(Some(&hidden), None, true)?;
         let mut head = Vec::new();
         write::section(&mut head);
@@ -373,7 +370,7 @@ impl Current {
             writer: env!("CARGO_PKG_VERSION").to_owned(),
             chosen: [None, Some(flowkeep_core::cut::ledger::Chosen::default())],
         };
-        let hidden = folder.join(format!(".{PREFIX}{}.ledger.part", std::process::id()));
+        let hidden = folder.join(format!(".{PREFIX}{}.ledger{PART}", std::process::id()));
         let file = ledger::write(File::create(&hidden)?, &about, &self.rows).map_err(io::Error::other)?;
         file.sync_all()?;
         let more = file.metadata()?.len();
