@@ -525,8 +525,8 @@ class Cache:
         """What was saved, in a cache with these settings. Raises flowkeep.errors.UsageError for a damaged
         file."""
     def spill(self, directory: str, *, disk: int | None = None, every_ns: int = 3_600_000_000_000) -> None:
-        """From now on write flows that are let go as a whole to capture files in this folder: at most ``disk``
-        bytes, a file for so much packet time."""
+        """From now on write flows that are let go as a whole to capture files in this folder: at most
+        ``disk`` bytes, a file for so much packet time."""
     def spill_status(self) -> dict[str, Any] | None:
         """files, bytes, packets, flows, deleted (files), lost (packets), error (text or None)."""
     def spill_close(self) -> dict[str, Any] | None:
@@ -549,8 +549,8 @@ class CacheReader:
     far as a bound allows."""
 
     def read(self, wait: float = 0.0) -> bytes:
-        """The next bytes, 32 to 64 KiB where there is more (one larger packet aside). Empty at the end; of one
-        that follows, empty when nothing came within ``wait`` seconds."""
+        """The next bytes, 32 to 64 KiB where there is more (one larger packet aside). Empty at the end; of
+        one that follows, empty when nothing came within ``wait`` seconds."""
     def stop(self) -> None:
         """Come to an end with what is held now, if it follows; a read that waits goes on at once. From any
         thread."""

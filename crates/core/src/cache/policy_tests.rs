@@ -183,6 +183,22 @@ fn a_backup_keeps_its_beginning_and_its_last_minutes_and_others_keep_theirs() {
 }
 
 #[test]
+fn a_download_of_seconds_does_not_cost_what_is_known_of_hours() {
+    let (mut store, id) = store(4 * MB, &STEPS);
+    for n in 0..1500_u32 {
+        talk(&mut store, id, START + i64::from(n) * 5 * SECOND, n + 100, 500);
+    }
+    let begin = START + 7500 * SECOND;
+    for n in 0..20_000_u32 {
+        let data = tcp(1, 2 + n % 50, (1000, 443), 0x18, n, &[n as u8; 1400]);
+        store.add(id, begin + i64::from(n) * 100_000, data.len() as u32, &data);
+    }
+    invariants(&mut store);
+    let talks = read(&mut store, Query { until: Some(begin - 1), ..Query::default() });
+    assert_eq!(talks.len(), 3000);
+}
+
+#[test]
 fn packets_of_no_flow_and_icmp_have_small_shares() {
     let (mut store, id) = store(4 * MB, &STEPS);
     for n in 0..1500_u32 {
@@ -289,6 +305,12 @@ fn a_snapshot_is_what_was_held_when_it_was_taken() {
     let expected = read(&mut store, Query::default());
     let reader = store.reader(Query::default()).unwrap();
     let (mut out, mut n) = (Vec::new(), 5000);
+    // What is the oldest goes before the reader has come to it.
+    for _ in 0..40 {
+        n += 1;
+        talk(&mut store, id, START + i64::from(n) * SECOND, n + 100, 400);
+    }
+    assert!(store.status().used.readers > 0);
     // For every piece that is read a few packets come and others go; some come with the time of old ones.
     while store.read(reader, &mut out) == Step::More {
         for _ in 0..20 {

@@ -13,7 +13,7 @@ use crate::record::write::{self, begin, end, option};
 use crate::record::{Interface, TsResol};
 
 /// Packets looked at in one step, and bytes after which it ends.
-const PACKETS: usize = 512;
+const PACKETS: usize = 2048;
 const BYTES: usize = 1 << 15;
 
 /// Options of pcapng blocks (draft-ietf-opsawg-pcapng): a comment; of a section, the application; of statistics, packets
@@ -76,7 +76,7 @@ impl Store {
         self.readers.stop(id, newest, end);
     }
 
-    /// Appends the next piece of what a reader reads: a few hundred packets at most.
+    /// Appends the next piece of what a reader reads: two thousand packets are looked at, at most.
     pub fn read(&mut self, id: u32, out: &mut Vec<u8>) -> Step {
         let Some(mut reader) = self.readers.take(id) else { return Step::End };
         let step = if reader.status.ended { Step::End } else { self.step(&mut reader, out) };

@@ -36,6 +36,9 @@ pub enum Progress {
 /// Chains of the flow table that are looked at under one lock.
 pub(super) const CHAINS: usize = 1 << 12;
 
+/// After this time a read gives what it has, if it has anything: few packets may match.
+const SOON: Duration = Duration::from_millis(20);
+
 /// How long a reader lets writers go before it.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -162,7 +165,7 @@ impl Shared {
     }
 }
 
-/// Reads a capture out of the store. It never holds the store up: it has the lock for a few hundred packets at a time.
+/// Reads a capture out of the store. It never holds the store up: it has the lock for half a millisecond at a time.
 pub struct Reader {
     shared: Shared,
     id: u32,
@@ -186,7 +189,8 @@ impl Reader {
     /// packets, but not longer than `wait`; `out` may be as it was then.
     pub fn read(&mut self, out: &mut Vec<u8>, wait: Duration) -> Progress {
         let inner = &*self.shared.0;
-        let (start, until) = (out.len(), Instant::now() + wait);
+        let (start, begun) = (out.len(), Instant::now());
+        let until = begun + wait;
         let mut store = self.shared.lock();
         loop {
             let step = store.read(self.id, out);
@@ -194,6 +198,7 @@ impl Reader {
             match step {
                 Step::End => return Progress::End,
                 Step::More if out.len() - start >= BLOCK => return Progress::More,
+                Step::More if out.len() > start && begun.elapsed() > SOON => return Progress::More,
                 Step::More => {
                     drop(store);
                     self.shared.let_writers_go();
