@@ -53,12 +53,22 @@ def _send(size: int, rate: int, seconds: float, work: Path) -> tuple[int, int]:
         loops = max(1, count // 1000)
         pace = ["--topspeed"] if rate == 0 else ["--pps", str(rate)]
         done = subprocess.run(
-            ["tcpreplay", "-i", "vb", "-K", *pace, "--loop", str(loops), str(path)], capture_output=True, text=True
+            ["tcpreplay", "-i", "vb", "-K", *pace, "--loop", str(loops), str(path)],
+            capture_output=True,
+            text=True,
         )
         words = re.search(r"Actual: (\d+) packets .* sent in ([\d.]+)", done.stdout)
         assert words, done.stdout + done.stderr
         return int(words[1]), int(int(words[1]) / float(words[2]))
-    sender = [sys.executable, "-S", str(ROOT / "tests" / "live" / "sender.py"), "vb", str(size), str(count), str(rate)]
+    sender = [
+        sys.executable,
+        "-S",
+        str(ROOT / "tests" / "live" / "sender.py"),
+        "vb",
+        str(size),
+        str(count),
+        str(rate),
+    ]
     sent, reached = subprocess.run(sender, capture_output=True, text=True, check=True).stdout.split()
     return int(sent), int(reached)
 
@@ -81,8 +91,8 @@ def _tcpdump(size: int, rate: int, seconds: float, work: Path) -> Run:
 
 
 def _flowkeep(size: int, rate: int, seconds: float, work: Path) -> Run:
+    import flowkeep as fk
     from flowkeep import _native
-    from flowkeep.cache.curve import DEFAULT
 
     store = fk.Cache(memory="256MiB").native
     capture = _native.Capture(store, interfaces=["va"])
@@ -113,7 +123,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="64,1500")
-    parser.add_argument("--rates", default="50000,100000,200000,400000,0", help="packets/s; 0: as fast as it goes")
+    parser.add_argument(
+        "--rates", default="50000,100000,200000,400000,0", help="packets/s; 0: as fast as it goes"
+    )
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
     if not os.environ.get(INSIDE):

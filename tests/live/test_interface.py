@@ -9,7 +9,6 @@ import struct
 import subprocess
 
 import pytest
-
 from flowkeep import _native
 from flowkeep.errors import UsageError
 from flowkeep.select.libpcap import compile_filter
@@ -227,7 +226,9 @@ def _mixed() -> list[bytes]:
     udp = w.ip("192.0.2.1", "192.0.2.2", w.udp(53, 5353, b"name"))
     tcp = w.ip("192.0.2.1", "192.0.2.2", w.tcp(1000, 80, b"GET /"))
     six = w.ip("2001:db8::1", "2001:db8::2", w.tcp(1000, 443, b"hello"))
-    plain = [bytes(w.ether(body)) for body in (udp, tcp, six)] + [bytes(w.ether(w.arp("192.0.2.1", "192.0.2.2")))]
+    plain = [bytes(w.ether(body)) for body in (udp, tcp, six)] + [
+        bytes(w.ether(w.arp("192.0.2.1", "192.0.2.2")))
+    ]
     tagged = []
     for tpid, number in ((0x8100, 7), (0x8100, 8), (0x88A8, 7)):
         tagged += [f[:12] + struct.pack(">HH", tpid, number) + f[12:] for f in plain]
@@ -259,7 +260,9 @@ def test_a_filter_too_long_for_the_kernel_is_applied_behind_it(pair: Pair) -> No
     store = cache()
     with capturing(store, interfaces=["va"], program=long) as capture:
         send("vb", _mixed())
-    tcp = [f for f in _mixed() if (f[12:14], f[23]) == (b"\x08\0", 6) or (f[12:14], f[20]) == (b"\x86\xdd", 6)]
+    tcp = [
+        f for f in _mixed() if (f[12:14], f[23]) == (b"\x08\0", 6) or (f[12:14], f[20]) == (b"\x86\xdd", 6)
+    ]
     assert [r.data for r in held(store)[0]] == tcp
     assert only(capture)["filtered"] == len(_mixed()) - len(tcp)
 

@@ -70,7 +70,9 @@ def child() -> Iterator[_Child]:
 
 def _waits(child: _Child, true: str) -> None:
     """Ask until it is true; fail when it never is."""
-    assert child(f"next((True for _ in range(20000) if __import__('time').sleep(0.002) or ({true})), False)"), true
+    assert child(
+        f"next((True for _ in range(20000) if __import__('time').sleep(0.002) or ({true})), False)"
+    ), true
 
 
 def _harmless(child: _Child) -> list[dict[str, list[str]]]:
@@ -85,7 +87,9 @@ def _harmless(child: _Child) -> list[dict[str, list[str]]]:
 OPEN = "(globals().update(capture=_native.Capture(store, interfaces=['va'], promiscuous=True)), None)[1]"
 
 
-def test_nothing_is_left_and_the_capture_goes_on_when_its_interface_is_back(pair: Pair, child: _Child) -> None:
+def test_nothing_is_left_and_the_capture_goes_on_when_its_interface_is_back(
+    pair: Pair, child: _Child
+) -> None:
     assert child(OPEN) is None
     assert child("_native.drop_privileges()") is None
     [thread] = _harmless(child)

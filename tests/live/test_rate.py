@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from flowkeep import _native
 
 from .net import Pair, cache, capturing, held, only, until

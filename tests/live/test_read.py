@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from flowkeep import _native
 
 from .. import wire as w
@@ -34,7 +33,11 @@ def test_a_file_is_read_with_the_times_of_its_packets(tmp_path: Path, form: obje
     records, names = held(store)
     assert [(r.data, r.ts_ns) for r in records] == [(p.data, p.ts_ns) for p in PACKETS]
     assert set(names) == {"some.pcap"}
-    assert (only(capture)["name"], only(capture)["packets"], only(capture)["error"]) == (str(path), 1000, None)
+    assert (only(capture)["name"], only(capture)["packets"], only(capture)["error"]) == (
+        str(path),
+        1000,
+        None,
+    )
     assert only(capture)["state"] == "done"
 
 
@@ -64,7 +67,9 @@ def test_standard_input(tmp_path: Path) -> None:
             time.sleep(0.01)
         print(capture.stats()[0])
     """
-    done = subprocess.run([sys.executable, "-c", code], input=w.pcapng(PACKETS), capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=w.pcapng(PACKETS), capture_output=True, check=True
+    )
     assert b"'state': 'done', 'packets': 1000" in done.stdout
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from flowkeep import _native
 from flowkeep.select.libpcap import compile_filter
 
@@ -20,7 +19,9 @@ from .net import cache, capturing, held, only, until
 
 
 def _packets(count: int = 30) -> list[w.Packet]:
-    frames = [bytes(w.ether(w.ip("192.0.2.1", "192.0.2.2", w.udp(i, 9, b"x" * i)))) for i in range(1, count + 1)]
+    frames = [
+        bytes(w.ether(w.ip("192.0.2.1", "192.0.2.2", w.udp(i, 9, b"x" * i)))) for i in range(1, count + 1)
+    ]
     return [w.Packet(w.START_NS + i * 1_001_000, frame) for i, frame in enumerate(frames)]
 
 
@@ -144,7 +145,9 @@ def test_mutated_captures_never_end_the_service() -> None:
         for _ in range(200):
             data = bytearray(chance.choice(list(CAPTURES.values())))
             for _ in range(chance.randrange(1, 9)):
-                data[chance.randrange(len(data))] = chance.choice([0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)])
+                data[chance.randrange(len(data))] = chance.choice(
+                    [0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)]
+                )
             _send(port, bytes(data[: chance.randrange(len(data))] if chance.random() < 0.3 else data))
         before = only(capture)["packets"]
         _send(port, CAPTURES["pcap"])
