@@ -157,14 +157,14 @@ class Sizes:
     """What a file holds, and what each cutoff would leave of it."""
 
     packets: int
-    bytes: int
+    held: int
     """Captured bytes that are there."""
     flows: int
     original_packets: int
-    original_bytes: int
+    original_held: int
     """Captured bytes before it was ever trimmed."""
     curve: bytes
-    """Captured bytes, packets and flows left whole at each cutoff, packed: see :mod:`flowkeep.retain.sizes`."""
+    """Captured bytes, packets and whole flows at each cutoff, packed: see :mod:`flowkeep.retain.sizes`."""
     classes: tuple[tuple[int, int, bytes], ...] = ()
     """Of the flows in each class of the depths, and last of the locked ones: bytes, packets, curve. They are
     a part of the curve above."""
