@@ -112,8 +112,8 @@ class _Planner:
         elif last < CENTURY < changed:
             if file.problem is None:
                 self.warnings.append(
-                    f"{safe(file.path)}: its last packet is of {units.time(last, digits=0)}: a clock was not set; "
-                    "its age is taken from when the file was changed"
+                    f"{safe(file.path)}: its last packet is of {units.time(last, digits=0)}: a clock was not "
+                    "set; its age is taken from when the file was changed"
                 )
             last = changed
         first = file.first_ts
@@ -216,7 +216,7 @@ class _Planner:
     def _press(
         self, levels: list[int], after: list[int], allowed: int, budget: Budget
     ) -> tuple[dict[int, Action], bool]:
-        """Not even the last tier fits: every file's flows keep their first bytes, then the oldest files go."""
+        """Not even the last tier fits: all flows keep their first bytes, then the oldest files go."""
         found: dict[int, Action] = {}
         total = sum(after)
         captures = [i for i, file in enumerate(self.files) if file.size and file.problem is None]

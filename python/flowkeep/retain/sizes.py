@@ -1,8 +1,8 @@
 """What a cutoff leaves of a file: its curve, and the bytes on disk that follow from it.
 
-A curve holds, for each of :data:`CUTOFFS`, the captured bytes, packets and whole flows that the cutoff would leave
-of the file as it stands. A cutoff between two of them counts as the larger one, so that estimates err on
-the large side.
+A curve holds, for each of :data:`CUTOFFS`, the captured bytes, packets and whole flows that the cutoff would
+leave of the file as it stands. A cutoff between two of them counts as the larger one, so that
+estimates err on the large side.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ mod tests {
         let text = curve(&about, &[row([600, 400], [600, 400], 17)], |_| 0);
         let first = text.split(' ').nth(4).unwrap();
         assert_eq!(first, "300,11,0"); // 100 of the flow, 200 and 10 packets of no flow
-        assert_eq!(text.split(' ').last().unwrap(), "1200,20,1");
+        assert_eq!(text.split(' ').next_back().unwrap(), "1200,20,1");
         assert!(text.starts_with("20 1200 1 "));
     }
 }
