@@ -142,7 +142,12 @@ class _Planner:
         if stage.kind == "flows-only":
             return False
         if stage.kind == "whole" or stage.cutoff is None or stage.cutoff > tier.cutoff:
-            return True
+            sizes = file.sizes
+            if sizes is None:
+                return True
+            # What holds nothing beyond the cutoff is not written anew.
+            held, _, whole = curves.left(sizes, tier.cutoff, self.dataset.depths)
+            return held < sizes.held or whole < sizes.flows
         if stage.cutoff < tier.cutoff:
             return False
         return looseness(stage.rest) > looseness(tier.rest) or stage.depths != self.plain_depths
