@@ -30,6 +30,12 @@ def _commands() -> dict[str, click.Command]:
         command = flowkeep.get_command(group, name)
         assert command is not None
         found[f"flowkeep {name}"] = command
+        if isinstance(command, click.Group):
+            inner = click.Context(command, info_name=name, parent=group)
+            for one in command.list_commands(inner):
+                sub = command.get_command(inner, one)
+                assert sub is not None
+                found[f"flowkeep {name} {one}"] = sub
     return found
 
 
@@ -129,7 +135,8 @@ def _man(name: str, command: click.Command) -> str:
             lines += [".TP", f".B {_roff(record[0])}", _roff(" ".join(record[1].split()))]
     if isinstance(command, click.Group):
         lines.append(".SH COMMANDS")
-        for other, sub in list(_commands().items())[1:]:
+        below = [(other, sub) for other, sub in _commands().items() if other.startswith(f"{name} ")]
+        for other, sub in below:
             lines += [".TP", f".BR {_roff(other.replace(' ', '-'))} (1)", _roff(_first(sub))]
     lines += [
         ".SH EXIT STATUS", "0 done; 1 done, but some input was damaged or skipped; 2 the call is wrong;",

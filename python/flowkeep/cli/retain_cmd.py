@@ -184,6 +184,6 @@ def forecast(
         from .render_retain import forecast_text
 
         print_text(forecast_text(made, color=colored(sys.stdout), width=width(sys.stdout)))
-    for warning in made.warnings:
-        complain(warning)
+    for line in (*made.notes, *made.warnings):
+        complain(line)
     return int(bool(made.warnings))

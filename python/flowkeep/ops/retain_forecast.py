@@ -54,15 +54,15 @@ def forecast_archive(
     """
     now = time.time_ns() if now is None else now
     tried = [(ladder_name(tiers), tiers) for tiers in map(parse_ladder, ladders)]
-    made, warnings = [], []
-    for dataset, files, notes in _sets(paths, names, now, progress):
-        warnings += notes
+    made, warnings, notes = [], [], []
+    for dataset, files, odd in _sets(paths, names, now, progress):
+        warnings += odd
         of = sample(files, inflow)
         if of is None:
             warnings.append(f"{dataset.name}: nothing can be foretold: there is no capture that can be read")
             continue
         if of.span_ns < DAY:
-            warnings.append(
+            notes.append(
                 f"{dataset.name}: the captures last {units.duration(of.span_ns)}, less than a day: a day "
                 "may be another"
             )
@@ -70,7 +70,7 @@ def forecast_archive(
         made.append(_forecast(dataset, files, of, room, cutoffs, tried, now))
     if not made:
         raise NotACaptureError("; ".join(warnings) or "nothing can be foretold: there are no captures")
-    return ForecastReport(now, tuple(made), tuple(warnings))
+    return ForecastReport(now, tuple(made), tuple(warnings), tuple(notes))
 
 
 def _sets(
@@ -180,7 +180,12 @@ def as_dict(report: ForecastReport) -> dict[str, Any]:
                 "ages": [{"day": d, "bytes": there, "bytes_before": b} for d, there, b in one.ages],
             }
         )
-    return {"now": report.now, "datasets": sets, "warnings": list(report.warnings)}
+    return {
+        "now": report.now,
+        "datasets": sets,
+        "warnings": list(report.warnings),
+        "notes": list(report.notes),
+    }
 
 
 def _left_dict(left: Left, whole: Left) -> dict[str, Any]:

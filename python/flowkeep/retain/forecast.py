@@ -224,3 +224,6 @@ class ForecastReport:
     now: int
     forecasts: tuple[Forecast, ...]
     warnings: tuple[str, ...]
+    """What was left out."""
+    notes: tuple[str, ...] = ()
+    """What is to be kept in mind."""

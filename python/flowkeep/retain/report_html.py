@@ -170,6 +170,9 @@ def page(report: ForecastReport) -> str:
     if more > 0:
         warnings += f"<li>and {more:,} more</li>"
     body = "".join(_section(one) for one in report.forecasts)
+    if report.notes:
+        notes = "".join(f"<li>{text(note)}</li>" for note in report.notes[:100])
+        body += f"<h2>Keep in mind</h2><ul class=soft>{notes}</ul>"
     if warnings:
         body += f"<h2>Left out</h2><ul class=soft>{warnings}</ul>"
     when = units.time(report.now, digits=0)
