@@ -1,7 +1,7 @@
 """Examples in the documentation run, what is generated is fresh, and what is listed is complete.
 
-In README.md, docs/guide and docs/formats, ``console`` blocks are run line by line in a folder with captures;
-where output is shown it must be that, ``...`` standing for anything. ``python`` blocks of a page run
+In README.md, docs/guide and docs/formats, ``console`` blocks are run line by line in a folder with captures and
+with the ``toml`` blocks that begin with a name; where output is shown it must be that, ``...`` standing for anything. ``python`` blocks of a page run
 one after another.
 """
 
@@ -63,6 +63,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "[2001:db8::1]:50000", "[2001:db8::2]:443", [("c", bytes(90_000))], start_ns=START_NS + 9 * SECOND
     )
     (captures / "tuesday.pcapng.gz").write_bytes(gzip.compress(wire.pcapng(later)))
+    for path in captures.iterdir():  # nobody writes them any more
+        os.utime(path, ns=(START_NS, START_NS + 60 * SECOND))
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     script = bin_ / "flowkeep"
@@ -84,6 +86,9 @@ def examples(text: str) -> Iterator[tuple[str, str]]:
 
 @by_name
 def test_console_examples_run_and_print_what_is_shown(page: Path, folder: Path) -> None:
+    for text in blocks(page, "toml"):
+        if named := re.match(r"# (\S+\.toml)\n", text):
+            (folder / named[1]).write_text(text)
     for block in blocks(page, "console"):
         for command, shown in examples(block):
             done = subprocess.run(command, shell=True, capture_output=True, timeout=DEADLINE, cwd=folder)

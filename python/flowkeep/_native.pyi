@@ -27,8 +27,13 @@ __all__ = [
     "anomaly_names",
     "build_index",
     "drop_privileges",
+    "curve_cutoffs",
+    "ledger_curve",
     "ledger_first_ts",
+    "ledger_flows",
+    "ledger_metadata",
     "overlap_policies",
+    "parse_curve",
     "probe",
     "program_problem",
     "protocols",
@@ -634,6 +639,22 @@ def probe(path: str) -> Probe:
     """Read the first packet of a capture.
 
     Raises flowkeep.errors.NotACaptureError (unknown format, empty file) and OSError."""
+
+def curve_cutoffs() -> list[int]:
+    """The cutoffs of the curves in ledgers: six a decade, from 100 bytes to 10 GB."""
+
+def ledger_metadata(paths: Sequence[str]) -> list[tuple[dict[str, str] | None, str | None]]:
+    """Per ledger: its metadata (docs/formats/ledger.md) without ``flowkeep.``, or why it has none."""
+
+def ledger_curve(path: str) -> str:
+    """``flowkeep.curve`` as it would stand in the metadata, from the rows. Raises LedgerError."""
+
+def parse_curve(text: str) -> tuple[int, int, int, int | None, bytes] | None:
+    """``flowkeep.curve`` taken apart: packets, captured bytes, flows, time of the last packet, and for each
+    cutoff three numbers of eight bytes, little-endian. None if it is no curve."""
+
+def ledger_flows(path: str) -> FlowTable:
+    """The flows of a ledger, as its file had them before it was ever trimmed. Raises LedgerError."""
 
 def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
     """Time of the first packet that a capture of ``size`` bytes had before it was trimmed.

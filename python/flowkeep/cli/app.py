@@ -27,6 +27,7 @@ COMMANDS = (
     "info",
     "carve",
     "cache",
+    "retain",
     "protocols",
     "demo",
 )

@@ -369,6 +369,8 @@ impl Current {
             sizes: [bytes, bytes],
             writer: env!("CARGO_PKG_VERSION").to_owned(),
             chosen: [None, Some(flowkeep_core::cut::ledger::Chosen::default())],
+            // Flow by flow and not by time: whoever plans reads the rows.
+            curve: String::new(),
         };
         let hidden = folder.join(format!(".{PREFIX}{}.ledger{PART}", std::process::id()));
         let file = ledger::write(File::create(&hidden)?, &about, &self.rows).map_err(io::Error::other)?;

@@ -6,7 +6,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use flowkeep_core::cut::ledger::{rows, rows_again, Chosen, Row};
-use flowkeep_core::cut::{Behind, Policy, Rest, TrimPcap};
+use flowkeep_core::cut::{Behind, Policy, Rest, Shares, TrimPcap};
 use flowkeep_core::flow::Side;
 use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
 
@@ -19,6 +19,7 @@ use crate::digest::file_digest;
 use crate::source::Source;
 use crate::table::flows::Flows;
 use crate::table::ledger::{self, About};
+use crate::table::sizes;
 
 /// What is wanted of one file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +47,8 @@ pub struct Trim {
     measure: Option<Measure>,
     /// What was measured, file by file.
     ends: HashMap<PathBuf, Vec<[Side; 2]>>,
+    /// Bytes of each listed flow before the file that lists it.
+    before: Vec<u64>,
 }
 
 /// The first of two passes: what all flows come to.
@@ -81,7 +84,7 @@ impl Trim {
             ends: HashMap::new(),
         });
         let state = pipe::Trim::new(settings.rules, settings.seed, policy, ledger);
-        Self { settings, state, measure, ends: HashMap::new() }
+        Self { settings, state, measure, ends: HashMap::new(), before: Vec::new() }
     }
 
     /// Decides as TrimPCAP 1.3 with this limit instead of by the policy. Nothing is read yet.
@@ -134,8 +137,9 @@ impl Trim {
         let mut writer = Writer::new(output);
 
         self.state.begin_file();
-        let cutter = &mut self.state.cutter;
+        let (cutter, before) = (&mut self.state.cutter, &mut self.before);
         let start = begin_listing(&mut self.state.tracker, old.as_ref(), |old, listing| {
+            *before = listing.rows().iter().map(|row| row.running.bytes()).collect();
             cutter.list(listing, behind(old, cutter.policy(), wanted.policy), ends);
         });
         let plan = self.settings.plan();
@@ -178,9 +182,10 @@ impl Trim {
         let first_ts = known.or(file.stats.ends.map(|(first, _)| first));
         end_listing(&mut self.state.tracker, start, totals);
         let chosen = self.chosen(old.as_ref());
+        let before = self.before(old.is_some());
         let rows = self.ledger_rows(old);
         if let (Some(path), Some(rows)) = (wanted.ledger_out, rows) {
-            let about = About {
+            let mut about = About {
                 digest_in: digest_in.clone().unwrap_or_default(),
                 digest_out: digest_out.clone().unwrap_or_default(),
                 policy: wanted.policy.to_owned(),
@@ -190,7 +195,9 @@ impl Trim {
                 sizes: [source.size().unwrap_or_default(), out_bytes],
                 writer: env!("CARGO_PKG_VERSION").to_owned(),
                 chosen,
+                curve: String::new(),
             };
+            about.curve = sizes::curve(&about, &rows, |i| before.get(i).copied().unwrap_or_default());
             write_ledger(path, &about, &rows)?;
         }
         Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
@@ -206,6 +213,15 @@ impl Trim {
             None => Chosen::by(policy),
         };
         [before, Some(now)]
+    }
+
+    /// Bytes of the flow of each row before the file.
+    fn before(&mut self, listed: bool) -> Vec<u64> {
+        if listed {
+            return std::mem::take(&mut self.before);
+        }
+        let shares = self.state.cutter.shares().map(Shares::all).unwrap_or_default();
+        shares.iter().map(|share| share.before[0].bytes + share.before[1].bytes).collect()
     }
 
     /// The file's rows.
