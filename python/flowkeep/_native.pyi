@@ -218,7 +218,8 @@ class Trimmer:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
-        depths: Sequence[tuple[_Which, int | None, str]] | None = None,  # which flows have which cutoff (None:
+        depths: Sequence[tuple[_Which, int | None, str]]
+        | None = None,  # which flows have which cutoff (None:
         # they are not cut), and the name for ledgers; the first that fits a flow counts; at most 254
         services: Sequence[str] | None = None,  # names that _Which counts
         identify: bool = False,  # find out what the flows speak; needs measure() first
