@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +20,6 @@ from tests.model import Policy
 from tests.model.flow import Flow
 from tests.props.test_api_model import expected, seen, write
 from tests.props.traffic import policies, traffic
-from tests.wire import TcpConversation, transport
 
 HOST = "10.0.0.1"
 HOST_BYTES = bytes([10, 0, 0, 1])

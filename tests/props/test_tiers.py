@@ -74,7 +74,7 @@ def test_an_archive_that_ages_is_cut_as_the_whole_would_have_been(
             if not any(n not in first for n in range(len(paths))):
                 assert fk.open(*paths).flows().to_dicts() == flows
         fk.open(*[folder / "pristine" / p.name for p in paths]).trim(
-            LADDER[-1], output=folder / "whole", ledger=True
+            fk.CutPolicy(LADDER[-1], rest=rest), output=folder / "whole", ledger=True
         )
         for path in paths:
             assert path.read_bytes() == (folder / "whole" / path.name).read_bytes()

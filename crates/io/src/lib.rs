@@ -7,5 +7,6 @@ pub mod digest;
 pub mod index;
 pub mod memory;
 pub mod probe;
+pub mod seekable;
 pub mod source;
 pub mod table;
