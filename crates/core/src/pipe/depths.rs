@@ -27,7 +27,8 @@ pub enum Which {
 /// The rules, and what is known of the flows.
 #[derive(Clone, Debug, Default)]
 pub struct Depths {
-    rules: Vec<Which>,
+    /// And whether a flow that may fit is taken to.
+    rules: Vec<(Which, bool)>,
     /// Per flow: a place in the services + 1, 0 where it is not known.
     spoken: Vec<u16>,
     services: Vec<String>,
@@ -36,8 +37,8 @@ pub struct Depths {
 }
 
 impl Depths {
-    /// These rules; the first one that fits a flow counts.
-    pub fn new(rules: Vec<Which>, services: Vec<String>) -> Self {
+    /// These rules, each with whether a flow that may fit is taken to; the first one that fits counts.
+    pub fn new(rules: Vec<(Which, bool)>, services: Vec<String>) -> Self {
         Self { rules, services, ..Self::default() }
     }
 
@@ -78,10 +79,12 @@ impl Depths {
     /// The class of a flow: the number of the rule that fits it, from 1; 0: none does.
     fn class(&mut self, n: u32, flow: &Flow) -> u8 {
         for at in 0..self.rules.len() {
-            let fits = match &self.rules[at] {
+            let (which, gently) = &self.rules[at];
+            let fits = match which {
                 Which::Filter(filter) => match filter.verdict(flow) {
                     FlowVerdict::Match => true,
                     FlowVerdict::NoMatch => false,
+                    FlowVerdict::Undecided(_) if *gently => true,
                     FlowVerdict::Undecided(part) => {
                         self.undecided.get_or_insert((at, part));
                         false

@@ -21,6 +21,7 @@ use crate::digest::file_digest;
 use crate::source::Source;
 use crate::table::flows::Flows;
 use crate::table::ledger::{self, About};
+use crate::table::sizes;
 
 /// What is wanted of one file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,7 +134,9 @@ impl Trim {
     pub fn with_depths(mut self, depths: Vec<Depth>, services: Vec<String>, identify: bool) -> Self {
         self.state.cutter.set_classes(depths.iter().map(|depth| depth.cutoff));
         self.rules = depths.iter().map(|depth| depth.name.clone()).collect();
-        let which = depths.into_iter().map(|depth| depth.which).collect();
+        let which = depths.into_iter();
+        // Who is not to be cut is not cut where that cannot be decided either.
+        let which = which.map(|depth| (depth.which, depth.cutoff == u64::MAX)).collect();
         self.state.depths = Some(Depths::new(which, services));
         self.identify = identify;
         if identify {
@@ -296,7 +299,7 @@ impl Trim {
         let chosen = self.chosen(old.as_ref());
         let identified = self.identify || old.as_ref().is_some_and(|old| old.about.identified);
         if let (Some(path), Some((rows, texts))) = (wanted.ledger_out, self.ledger_rows(old)) {
-            let about = About {
+            let mut about = About {
                 digest_in: digest_in.clone().unwrap_or_default(),
                 digest_out: digest_out.clone().unwrap_or_default(),
                 policy: wanted.policy.to_owned(),
@@ -306,9 +309,12 @@ impl Trim {
                 sizes: [source.size().unwrap_or_default(), out_bytes],
                 writer: env!("CARGO_PKG_VERSION").to_owned(),
                 chosen,
+                curve: String::new(),
                 identified,
                 texts,
             };
+            let before = |i: usize| rows[i].before[0].bytes.saturating_add(rows[i].before[1].bytes);
+            about.curve = sizes::curve(&about, &rows, before);
             write_ledger(path, &about, &rows)?;
         }
         Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
