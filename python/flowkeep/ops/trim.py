@@ -265,10 +265,7 @@ def in_order(behind: Sequence[Path]) -> list[Path]:
             raise UsageError(
                 f"{safe(path)} has no ledger beside it: trim it first, or trim it in the same call"
             )
-        import pyarrow.ipc as _i
-
-        about = {k.decode()[9:]: v.decode() for k, v in _i.open_file(str(ledger)).schema.metadata.items()}
-        why = None  # TEMP
+        [(about, why)] = _native.ledger_metadata([os.fspath(ledger)])
         if about is None:
             raise LedgerError(f"{safe(ledger)}: the ledger is broken: {why}")
         # A capture without packets carries nothing on.

@@ -178,11 +178,6 @@ impl Cutter {
         self.classes.get(class).unwrap_or(&self.policy)
     }
 
-    /// The smallest cutoff that a flow may have.
-    pub fn smallest(&self) -> u64 {
-        self.classes.iter().map(|policy| policy.cutoff).min().unwrap_or(self.policy.cutoff)
-    }
-
     /// Keeps all packets before this position, because the file's format is told by them.
     pub fn keep_before(&mut self, pos: u64) {
         self.telling = pos;

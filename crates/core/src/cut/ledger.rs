@@ -170,9 +170,4 @@ impl Chosen {
         let cutoff = self.cutoff.filter(|(_, unit)| *unit == policy.unit());
         Self { cutoff: cutoff.map(|(n, unit)| (n.min(policy.cutoff), unit)), ..Self::by(policy) }
     }
-
-    /// Whether packets behind a gap lie behind this policy's cutoff, too.
-    pub fn behind(&self, policy: &Policy) -> bool {
-        self.cutoff.is_some_and(|(n, unit)| unit == policy.unit() && policy.cutoff <= n)
-    }
 }

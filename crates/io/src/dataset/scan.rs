@@ -66,7 +66,9 @@ impl Scan {
         if let Some(old) = &old {
             let listing = core_ledger::adopt(&mut self.state.tracker, &old.rows, old.left());
             self.state.tracker.list(listing);
-            self.state.what_if.list(&old.about.chosen[usize::from(old.trimmed)].unwrap_or_default());
+            let left = old.left();
+            let cutoffs = old.rows.iter().map(|row| left(row).cutoff);
+            self.state.what_if.list(&old.about.chosen[usize::from(old.trimmed)].unwrap_or_default(), cutoffs);
         }
         self.listed = old.map(|old| [start, (old.about.packets, old.about.bytes)]);
         let mut look = Look;

@@ -346,7 +346,7 @@ impl Trim {
     fn chosen(&self, old: Option<&Old>) -> [Option<Chosen>; 2] {
         let before = old.and_then(|old| old.about.chosen[usize::from(old.trimmed)]);
         let cutter = &self.state.cutter;
-        let policy = &Policy { cutoff: cutter.smallest(), ..*cutter.policy() };
+        let policy = cutter.policy();
         let now = match before {
             _ if self.state.compat.is_some() => Chosen::default(),
             Some(before) => before.then(policy),
