@@ -58,7 +58,9 @@ def read(path: Path) -> Iterator[Record]:
                 return
             record = _parsed(path, number, line)
             if record.get("prev") != last:
-                raise _broken(path, number, "does not follow the one before it: a record is missing or was changed")
+                raise _broken(
+                    path, number, "does not follow the one before it: a record is missing or was changed"
+                )
             if record.get("hash") != digest_of(record):
                 raise _broken(path, number, "was changed: its digest is not that of its content")
             if record.get("n") != number:
@@ -166,11 +168,15 @@ class Journal:
             self._put(line)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._give_room():
-                raise OutputError(f"{safe(self.path)}: the journal cannot be written: {error.strerror}") from error
+                raise OutputError(
+                    f"{safe(self.path)}: the journal cannot be written: {error.strerror}"
+                ) from error
             try:
                 self._put(line)
             except OSError as again:
-                raise OutputError(f"{safe(self.path)}: the journal cannot be written: {again.strerror}") from again
+                raise OutputError(
+                    f"{safe(self.path)}: the journal cannot be written: {again.strerror}"
+                ) from again
         self._last, self._number = record["hash"], self._number + 1
         return record
 

@@ -6,6 +6,7 @@ a regular file that nobody writes. It is looked at again directly before the res
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -19,7 +20,7 @@ from .. import _native
 from ..cut import CutPolicy
 from ..depths import Depth as CutDepth
 from ..depths import Lock as CutLock
-from ..errors import BusyError, DamagedError, LedgerError
+from ..errors import BusyError, DamagedError, LedgerError, OutputError
 from ..paths import LEDGER, index_path, ledger_path
 from ..sink.atomic import Part, being_written, part_path, sync_folder
 from ..text import safe
@@ -54,6 +55,12 @@ def identity(path: Path) -> tuple[int, int, int, int]:
     if not stat.S_ISREG(info.st_mode):
         raise BusyError(f"{safe(path)}: it is no regular file any more; it was left alone")
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, hex. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def planned(file: FileState) -> tuple[int, int, int, int]:
@@ -105,7 +112,9 @@ class Cutter:
                 for ledger in self.behind:
                     made.carry(os.fspath(ledger), measuring=True)
                 made.measure(
-                    os.fspath(path), ledger_in=None if beside is None else os.fspath(beside), progress=progress
+                    os.fspath(path),
+                    ledger_in=None if beside is None else os.fspath(beside),
+                    progress=progress,
                 )
             for ledger in self.behind:
                 made.carry(os.fspath(ledger))
@@ -138,7 +147,9 @@ class Cutter:
         return done
 
 
-def rewrite(file: FileState, action: Cut | Compress | FlowsOnly, cutter: Cutter, progress: Any = None) -> Done:
+def rewrite(
+    file: FileState, action: Cut | Compress | FlowsOnly, cutter: Cutter, progress: Any = None
+) -> Done:
     """Put the cut (or compressed) capture in the place of the old one, its ledger first.
 
     For ``flows-only`` the ledger takes its place, and the capture goes. Raises BusyError, DamagedError, LedgerError,
@@ -168,7 +179,7 @@ def rewrite(file: FileState, action: Cut | Compress | FlowsOnly, cutter: Cutter,
         ledger.sync()
         check(file)
         after = ledger.part.stat().st_size
-        digest = _native.file_sha256(os.fspath(ledger.part))
+        digest = sha256(ledger.part)
         ledger.commit()
         if part is not None:
             after += part.part.stat().st_size
@@ -198,14 +209,11 @@ def sides(path: Path) -> list[Path]:
     return [index_path(path), *names, ledger_path(path)]
 
 
-def delete(file: FileState) -> Done:
+def delete(file: FileState, digest: str | None) -> Done:
     """Remove a capture and what flowkeep has put beside it. Raises BusyError, OSError."""
     path = Path(file.path)
-    digest = None
     if file.inode:
         check(file)
-        # Its ledger, when it fits, has the digest; to read all of a file that goes takes too long.
-        digest = known_digest(file)
         os.unlink(path)
     finish_delete(path)
     return Done(digest, None, file.size + file.ledger_size, 0)
@@ -228,10 +236,11 @@ def known_digest(file: FileState) -> str | None:
 
 
 def settle(path: Path) -> None:
-    """Remove what a stopped run left half-made beside a file."""
-    for place in (part_path(path), part_path(ledger_path(path))):
-        with suppress(FileNotFoundError):
-            os.unlink(place)
+    """Remove what a stopped run left half-made beside a file, unless somebody is making it now."""
+    for place in (path, ledger_path(path)):
+        if os.path.lexists(part_path(place)):
+            with suppress(BusyError, OutputError), Part(place):
+                pass
 
 
 Step = Cut | FlowsOnly | Compress | Delete
