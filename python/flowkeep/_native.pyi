@@ -532,7 +532,7 @@ def curve_cutoffs() -> list[int]:
     """The cutoffs of the curves in ledgers: six a decade, from 100 bytes to 10 GB."""
 
 def ledger_metadata(paths: Sequence[str]) -> list[tuple[dict[str, str] | None, str | None]]:
-    """Per ledger: its metadata (docs/formats/ledger.md) without ``flowkeep.``, or why it has none. No rows are read."""
+    """Per ledger: its metadata (docs/formats/ledger.md) without ``flowkeep.``, or why it has none."""
 
 def ledger_curve(path: str) -> str:
     """``flowkeep.curve`` as it would stand in the metadata, from the rows. Raises LedgerError."""

@@ -26,6 +26,7 @@ COMMANDS = (
     "index",
     "info",
     "carve",
+    "retain",
     "protocols",
     "demo",
 )

@@ -1,9 +1,9 @@
 """The gentlest ages at which a data set fits its budget.
 
-The tiers of a policy are a curve: allowance by age. The solver multiplies the ages of its cutting tiers by one factor
-and finds the largest factor at which the files fit. A tier that says ``after`` comes no later than that (the factor
-counts up to 1), one without comes as late as the room allows. The sum over all files never shrinks when the
-factor grows, so the factor is found by halving.
+The tiers of a policy are a curve: allowance by age. The solver multiplies the ages of its cutting tiers by
+one factor and finds the largest factor at which the files fit. A tier that says ``after`` comes no later than
+that (the factor counts up to 1), one without comes as late as the room allows. The sum over all files never
+shrinks when the factor grows, so the factor is found by halving.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DAY = 86_400_000_000_000
 
 
 def shape(tiers: Sequence[Tier]) -> list[int]:
-    """The ages at factor 1: those of the policy; without ``after`` twice that of the tier before, at first a day."""
+    """The ages at factor 1: as the policy says; else twice that of the tier before, at first a day."""
     ages: list[int] = []
     before = DAY // 2
     for tier in tiers:

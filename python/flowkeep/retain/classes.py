@@ -68,7 +68,8 @@ def classify(table: _native.FlowTable, frame: polars.DataFrame, dataset: DataSet
 def curves(frame: polars.DataFrame, classes: bytes, n: int) -> tuple[Class, ...]:
     """What each cutoff leaves of the flows of each class but the last number of all.
 
-    ``frame`` has ``held`` and ``packets``, what is there of each flow, and ``original``, its bytes before it was cut.
+    ``frame`` has ``held`` and ``packets``, what is there of each flow, and ``original``, its bytes before it
+    was ever cut.
     """
     import polars as pl
 

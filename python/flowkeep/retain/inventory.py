@@ -1,7 +1,7 @@
 """What is known of the files of an archive, kept from run to run.
 
-It is a cache: a file is looked up by path, device, inode, size and time of change, and so is its ledger. Whatever does
-not fit any more is found out anew. Nothing is lost with it but time.
+It is a cache: a file is looked up by path, device, inode, size and time of change, and so is its ledger.
+Whatever does not fit any more is found out anew. Nothing is lost with it but time.
 """
 
 from __future__ import annotations

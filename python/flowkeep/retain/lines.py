@@ -45,8 +45,11 @@ def _after_value(text: str, at: int) -> int:
 
 
 def line_numbers(text: str) -> dict[Path, int]:
-    """Lines, from 1, of all tables and keys. Elements of arrays of tables are numbered from 0; what stands within a
-    value has no line of its own, see :func:`line_of`."""
+    """Lines, from 1, of all tables and keys.
+
+    Elements of arrays of tables are numbered from 0; what stands within a value has no line of its own, see
+    :func:`line_of`.
+    """
     found: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
@@ -71,9 +74,9 @@ def line_numbers(text: str) -> dict[Path, int]:
         elif text[at] == "[" and (header := _HEADER.match(text, at)):
             parts = _parts(header["name"])
             if text.startswith("[[", at):
-                outer = resolved(parts[:-1]) + (parts[-1],)
+                outer = (*resolved(parts[:-1]), parts[-1])
                 counts[outer] = counts.get(outer, -1) + 1
-                table = outer + (counts[outer],)
+                table = (*outer, counts[outer])
             else:
                 table = resolved(parts)
             found.setdefault(table, line)

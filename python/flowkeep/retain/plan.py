@@ -112,8 +112,8 @@ class _Planner:
         elif last < CENTURY < changed:
             if file.problem is None:
                 self.warnings.append(
-                    f"{safe(file.path)}: its last packet is of {units.time(last, digits=0)}: a clock was not set; "
-                    "its age is taken from when the file was changed"
+                    f"{safe(file.path)}: its last packet is of {units.time(last, digits=0)}: a clock was not "
+                    "set; its age is taken from when the file was changed"
                 )
             last = changed
         first = file.first_ts
@@ -142,7 +142,12 @@ class _Planner:
         if stage.kind == "flows-only":
             return False
         if stage.kind == "whole" or stage.cutoff is None or stage.cutoff > tier.cutoff:
-            return True
+            sizes = file.sizes
+            if sizes is None:
+                return True
+            # What holds nothing beyond the cutoff is not written anew.
+            held, _, whole = curves.left(sizes, tier.cutoff, self.dataset.depths)
+            return held < sizes.held or whole < sizes.flows
         if stage.cutoff < tier.cutoff:
             return False
         return looseness(stage.rest) > looseness(tier.rest) or stage.depths != self.plain_depths
@@ -216,7 +221,7 @@ class _Planner:
     def _press(
         self, levels: list[int], after: list[int], allowed: int, budget: Budget
     ) -> tuple[dict[int, Action], bool]:
-        """Not even the last tier fits: every file's flows keep their first bytes, then the oldest files go."""
+        """Not even the last tier fits: all flows keep their first bytes, then the oldest files go."""
         found: dict[int, Action] = {}
         total = sum(after)
         captures = [i for i, file in enumerate(self.files) if file.size and file.problem is None]

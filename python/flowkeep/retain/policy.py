@@ -274,8 +274,9 @@ def _only_tighten(table: Table, tiers: tuple[Tier, ...]) -> None:
                 if tier.cutoff > cut.cutoff or (here >= there and not same):
                     table.source.wrong(
                         path,
-                        f"{cutoff_text(tier.cutoff)} ({tier.rest}) is not tighter than {cutoff_text(cut.cutoff)} "
-                        f"({cut.rest}) on line {cut.line}: what is cut does not come back",
+                        f"{cutoff_text(tier.cutoff)} ({tier.rest}) is not tighter than "
+                        f"{cutoff_text(cut.cutoff)} ({cut.rest}) on line {cut.line}: what is cut "
+                        "does not come back",
                     )
             cut = tier
         before = tier

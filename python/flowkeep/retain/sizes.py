@@ -1,8 +1,8 @@
 """What a cutoff leaves of a file: its curve, and the bytes on disk that follow from it.
 
-A curve holds, for each of :data:`CUTOFFS`, the captured bytes, packets and whole flows that the cutoff would leave
-of the file as it stands. A cutoff between two of them counts as the larger one, so that estimates err on
-the large side.
+A curve holds, for each of :data:`CUTOFFS`, the captured bytes, packets and whole flows that the cutoff would
+leave of the file as it stands. A cutoff between two of them counts as the larger one, so that
+estimates err on the large side.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Left = tuple[int, int, int]
 
 HEADERS = 66
 """Bytes that are taken to stay of a packet cut to its headers: Ethernet, IPv4, TCP with time stamps."""
-RECORD = 16
-"""Bytes of a pcap record's own header."""
-LEDGER_FIXED, LEDGER_FLOW = 16_000, 420
+RECORD, BLOCK = 16, 32
+"""Bytes of a record's own header: pcap, pcapng (without padding)."""
+LEDGER_FIXED, LEDGER_FLOW = 16_000, 300
 """Bytes of a ledger, and for each of its flows."""
 
 
@@ -79,7 +79,8 @@ def left(sizes: Sizes, cutoff: int | None, depths: Sequence[Depth] = ()) -> Left
             deep = rest if allowed is None else _at(curve, allowed, rest)
             for i in range(3):
                 sums[i] += deep[i] - common[i]
-        total = (max(sums[0], 0), max(sums[1], 0), max(sums[2], 0))
+        clamped = [min(max(n, 0), most) for n, most in zip(sums, everything, strict=True)]
+        total = (clamped[0], clamped[1], clamped[2])
     return total
 
 
@@ -91,9 +92,9 @@ def disk(file: FileState, held: int, packets: int) -> int:
     if file.stage.compression is not None:
         now = sizes.held + RECORD * sizes.packets
         return min(file.size, -(-file.size * (held + RECORD * packets) // max(now, 1)))
-    extra = max(file.size - sizes.held - RECORD * sizes.packets, 0)
-    record = RECORD + extra // max(sizes.packets, 1)
-    return min(file.size, 24 + held + record * packets)
+    extra = file.size - sizes.held - RECORD * sizes.packets
+    record = BLOCK if extra >= (BLOCK - RECORD) * sizes.packets else RECORD
+    return max(file.size - (sizes.held - held) - record * (sizes.packets - packets), 0)
 
 
 def after_cut(file: FileState, cutoff: int | None, rest: str = "cut", depths: Sequence[Depth] = ()) -> int:

@@ -26,7 +26,8 @@ pub fn cutoffs() -> Vec<u64> {
 }
 
 /// SYN, SYN/ACK, FIN or RST of both ends stay whatever the cutoff is; their frames are no larger.
-const CONTROL: u64 = 4 * 78;
+const CONTROL: u64 = CONTROL_PACKETS * 78;
+const CONTROL_PACKETS: u64 = 4;
 
 /// What a cutoff leaves: captured bytes, packets, and flows that have all their packets.
 type Left = [u64; 3];
@@ -41,8 +42,9 @@ fn left(row: &Row, before: u64, cutoff: u64) -> Left {
     }
     let control = if row.flow.key.proto == TCP { CONTROL } else { 0 };
     let kept = bytes.min(room.saturating_add(control));
-    let share = u128::from(packets) * u128::from(kept);
-    [kept, u64::try_from(share.div_ceil(u128::from(bytes.max(1)))).unwrap_or(packets), 0]
+    let share = (u128::from(packets) * u128::from(kept)).div_ceil(u128::from(bytes.max(1)));
+    let more = if control > 0 { CONTROL_PACKETS } else { 0 };
+    [kept, packets.min(u64::try_from(share).unwrap_or(packets) + more), 0]
 }
 
 /// The text for the metadata: packets and captured bytes there are, flows, time of the last packet, and then for each cutoff
@@ -172,7 +174,7 @@ mod tests {
     fn a_flow_that_lost_something_is_not_whole_again() {
         let row = row([6000, 400], [600, 400], 6);
         assert_eq!(left(&row, 0, u64::MAX), [1000, 10, 0]);
-        assert_eq!(left(&row, 0, 100), [412, 5, 0]); // control packets stay
+        assert_eq!(left(&row, 0, 100), [412, 9, 0]); // control packets stay
     }
 
     #[test]
@@ -181,7 +183,7 @@ mod tests {
         let text = curve(&about, &[row([600, 400], [600, 400], 17)], |_| 0);
         let first = text.split(' ').nth(4).unwrap();
         assert_eq!(first, "300,11,0"); // 100 of the flow, 200 and 10 packets of no flow
-        assert_eq!(text.split(' ').last().unwrap(), "1200,20,1");
+        assert_eq!(text.split(' ').next_back().unwrap(), "1200,20,1");
         assert!(text.starts_with("20 1200 1 "));
     }
 }
