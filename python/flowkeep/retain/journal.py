@@ -165,32 +165,32 @@ class Journal:
         if len(line) > _LINE:
             raise OutputError(f"{safe(self.path)}: a record of {len(line):,} bytes is too long")
         try:
-            self._put(line)
+            self._put(line, record)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._give_room():
                 raise OutputError(
                     f"{safe(self.path)}: the journal cannot be written: {error.strerror}"
                 ) from error
             try:
-                self._put(line)
+                self._put(line, record)
             except OSError as again:
                 raise OutputError(
                     f"{safe(self.path)}: the journal cannot be written: {again.strerror}"
                 ) from again
-        self._last, self._number = record["hash"], self._number + 1
         return record
 
-    def _put(self, line: bytes) -> None:
+    def _put(self, line: bytes, record: Record) -> None:
+        # An interrupt may come anywhere: either the record counts as a whole, or it is taken back.
         try:
             written = 0
             while written < len(line):
                 written += os.pwrite(self._fd, line[written:], self._end + written)
             os.fdatasync(self._fd)
+            self._last, self._number, self._end = record["hash"], self._number + 1, self._end + len(line)
         except BaseException:
             with suppress(OSError):
                 os.ftruncate(self._fd, self._end)
             raise
-        self._end += len(line)
 
     def _give_room(self) -> bool:
         try:
