@@ -47,7 +47,9 @@ def day(n: int, packets: int = 60) -> list[Packet]:
     for k in range(packets):
         way = "s" if k % 3 else "c"
         long.put(way, transport.udp(*long.ports(way), bytes([n % 251]) * 1000))  # type: ignore[arg-type]
-    own = TcpConversation(f"10.1.0.{n % 250}:40000", "10.0.0.2:443", start_ns=start + 7 * SECOND, step_ns=SECOND // 10)
+    own = TcpConversation(
+        f"10.1.0.{n % 250}:40000", "10.0.0.2:443", start_ns=start + 7 * SECOND, step_ns=SECOND // 10
+    )
     own.handshake()
     for k in range(packets):
         own.send("s", bytes([k % 251]) * 1400)

@@ -46,7 +46,9 @@ def test_each_file_goes_down_its_ladder_and_the_second_run_does_nothing(folder: 
     for now in range(3, 34):
         report = apply_policy(folder / "policy.toml", now=at(now))
         assert report.clean, [o.why for d in report.applied for o in d.outcomes if o.why]
-        expected = [(f"{now - after:03}.pcap", "cut") for after, _, _ in reversed(CUTS) if 0 <= now - after < 4]
+        expected = [
+            (f"{now - after:03}.pcap", "cut") for after, _, _ in reversed(CUTS) if 0 <= now - after < 4
+        ]
         assert sorted(actions(report)) == sorted(expected), now
         assert actions(apply_policy(folder / "policy.toml", now=at(now))) == []
         assert fk.open(folder / "nsm").flows().to_dicts() == true
@@ -60,7 +62,9 @@ def test_each_file_goes_down_its_ladder_and_the_second_run_does_nothing(folder: 
     digests = {}
     for record in archive.journal(folder):
         if record["kind"] == "done":
-            assert digests.get(record["path"]) in (None, record["digest_before"]), "one digest leads to the next"
+            assert digests.get(record["path"]) in (None, record["digest_before"]), (
+                "one digest leads to the next"
+            )
             digests[record["path"]] = record["digest_after"]
 
 
@@ -200,4 +204,8 @@ def test_the_command_line_says_what_was_done(folder: Path) -> None:
     done = command.run("retain", "apply", folder / "policy.toml", "--now", "2023-11-21", "--json")
     [dataset] = json.loads(done.stdout)["datasets"]
     assert [f["outcome"] for f in dataset["files"]] == ["done", "done", "done", "done"]
-    assert dataset["freed"] > 0 and dataset["files"][0]["action"] == {"name": "cut", "cutoff": 5000, "rest": "cut"}
+    assert dataset["freed"] > 0 and dataset["files"][0]["action"] == {
+        "name": "cut",
+        "cutoff": 5000,
+        "rest": "cut",
+    }
