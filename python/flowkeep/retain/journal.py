@@ -25,7 +25,7 @@ from ..text import safe
 Record = dict[str, Any]
 START = "0" * 64
 """What stands for the digest before the first record."""
-RESERVE = 1 << 18
+RESERVE = 1 << 15
 """Bytes set aside beside the journal, so that a full disk does not keep a deletion from being written down."""
 _LINE = 1 << 16
 """Bytes of a record at most; paths have at most 4,096."""
