@@ -6,6 +6,7 @@ which actions were begun. :meth:`Applier.recover` finds out how such an action e
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from .model import Action, Compress, Cut, DataSet, Decision, Delete, FileState, 
 CARRIED = 2_000_000
 """Rows of earlier ledgers from which the flows of a file go on that is cut for the first time."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 Progress = Callable[[int, int], None]
 Analyse = Callable[[Path, str], None]
 """Writes an analysis (``flows`` …) beside a capture."""
@@ -40,6 +42,8 @@ class Outcome:
     """``left``: the file was not what was planned about, and was left alone."""
     why: str = ""
     done: steps.Done | None = None
+    full: bool = False
+    """It failed for want of room."""
 
 
 @dataclass
@@ -108,8 +112,20 @@ class Applier:
                 self._hold_back(decision.file.size, time.monotonic() - start)
             applied.outcomes.append(outcome)
             self._remember(outcome)
-        self._cutter = None
+        self._cutter, self._key = None, None
+        if applied.freed > 0 and not applied.stopped:
+            self._again(dataset, plan, applied, locks)
         return applied
+
+    def _again(self, dataset: DataSet, plan: Plan, applied: Applied, locks: Sequence[CutLock]) -> None:
+        """Results for which there was no room may find some now."""
+        for at, outcome in enumerate(applied.outcomes):
+            if outcome.state == "failed" and outcome.full and not self.stop():
+                self._behind = []
+                for before in applied.outcomes[:at]:
+                    self._remember(before)
+                applied.outcomes[at] = self._one(dataset, plan, outcome.decision, locks, None)
+                self._cutter, self._key = None, None
 
     def _hold_back(self, size: int, took: float) -> None:
         if self.limits.rate:
@@ -151,7 +167,8 @@ class Applier:
             if intent is not None:
                 self.journal.append("failed", intent=intent["n"], path=file.path, why=why)
             left = isinstance(error, FileNotFoundError) or type(error).__name__ == "BusyError"
-            return Outcome(decision, "left" if left else "failed", why)
+            full = getattr(error, "errno", None) in _FULL or any(os.strerror(n) in why for n in _FULL)
+            return Outcome(decision, "left" if left else "failed", why, full=full)
         except BaseException:
             # Told to stop in the middle: the file is as it was, or the step was over already.
             self._cutter = None
