@@ -84,9 +84,10 @@ def _date(ns: int | None) -> str:
     return "-" if ns is None else units.time(ns, digits=0).replace("T", " ").rstrip("Z")
 
 
-def _plan(made: Plan, *, every: bool, color: bool, width: int) -> str:
+def _plan(made: Plan, *, every: bool, limit: int, color: bool, width: int) -> str:
     out = _console(color, width)
-    shown = [d for d in made.decisions if every or d.action.name != "keep"]
+    wanted = [d for d in made.decisions if every or d.action.name != "keep"]
+    shown = wanted[:limit] if limit else wanted
     base = os.path.commonpath([os.path.dirname(d.file.path) for d in shown]) if shown else ""
     rows = [
         [
@@ -107,6 +108,8 @@ def _plan(made: Plan, *, every: bool, color: bool, width: int) -> str:
         note = grid.show(out, ("file", "begins (UTC)", "now", "action", "then", "why"), rows, _PLAN)
         if note:
             out.print(note, markup=False)
+    if len(wanted) > len(shown):
+        out.print(f"and {len(wanted) - len(shown):,} more: --limit 0 lists all of them", markup=False)
     counts = {name: sum(d.action.name == name for d in made.decisions) for name in _ORDER}
     said = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n)
     total = f"{units.size(made.bytes_before)} now, {units.size(made.bytes_after)} then"
@@ -114,9 +117,9 @@ def _plan(made: Plan, *, every: bool, color: bool, width: int) -> str:
     return _text(out)
 
 
-def plan_text(plans: Sequence[Plan], *, every: bool, color: bool, width: int) -> str:
+def plan_text(plans: Sequence[Plan], *, every: bool, limit: int, color: bool, width: int) -> str:
     """Plans as tables."""
-    return "\n".join(_plan(made, every=every, color=color, width=width) for made in plans)
+    return "\n".join(_plan(made, every=every, limit=limit, color=color, width=width) for made in plans)
 
 
 def _forecast(one: Forecast, color: bool, width: int) -> str:

@@ -84,11 +84,19 @@ def check(policy: str) -> int:
     "--no-inventory", is_flag=True, help="Neither use nor keep what was found out about files before."
 )
 @click.option("--all", "every", is_flag=True, help="List files that stay as they are, too.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="List so many files of a data set at most; 0: all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def plan(
     policy: str, names: tuple[str, ...], now: int | None, no_scan: bool, no_inventory: bool, every: bool,
-    as_json: bool, quiet: bool,
+    limit: int, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Say what is to become of each file, and why. Nothing is changed.
 
@@ -109,7 +117,9 @@ def plan(
     else:
         from .render_retain import plan_text
 
-        print_text(plan_text(plans, every=every, color=colored(sys.stdout), width=width(sys.stdout)))
+        print_text(
+            plan_text(plans, every=every, limit=limit, color=colored(sys.stdout), width=width(sys.stdout))
+        )
     warned = False
     for made in plans:
         for warning in made.warnings:

@@ -61,6 +61,11 @@ def forecast_archive(
         if of is None:
             warnings.append(f"{dataset.name}: nothing can be foretold: there is no capture that can be read")
             continue
+        if of.span_ns < DAY:
+            warnings.append(
+                f"{dataset.name}: the captures last {units.duration(of.span_ns)}, less than a day: a day "
+                "may be another"
+            )
         room = disk or _disk(dataset, files)
         made.append(_forecast(dataset, files, of, room, cutoffs, tried, now))
     if not made:

@@ -128,7 +128,7 @@ def lines(
     x_unit: str, *, ticks: tuple[Sequence[float], Sequence[float]],
 ) -> str:  # fmt: skip
     """Lines over two axes, with a legend."""
-    height, bottom, top = 340, 340 - 62, TOP
+    bottom, top = 278, TOP
     inner, tall = WIDTH - LEFT - RIGHT, bottom - top
     out = _x_axis(x, bottom, top, x_names, ticks[0])
     for tick, name in zip(ticks[1], y_names, strict=True):
@@ -136,7 +136,7 @@ def lines(
         out.append(f'<line class="grid" x1="{LEFT}" x2="{LEFT + inner}" y1="{at:.1f}" y2="{at:.1f}"/>')
         out.append(_label(LEFT - 8, at + 4, name, "end"))
     out.append(_label(LEFT + inner, bottom + 32, x_unit, "end"))
-    place = float(LEFT)
+    place, row = float(LEFT), bottom + 46
     for line in given:
         path = []
         last = 0.0
@@ -151,9 +151,10 @@ def lines(
             last = sy
         shade = min(line.shade, 5)
         out.append(f'<path class="l{shade}" d="{"".join(path)}" fill="none"/>')
-        out.append(
-            f'<rect class="s{shade}" x="{place:.1f}" y="{height - 18}" width="14" height="10" rx="2"/>'
-        )
-        out.append(_label(place + 20, height - 9, line.name, "start"))
-        place += 34 + 7.0 * len(line.name)
-    return _svg(height, title, out)
+        wide = 34 + 7.0 * len(line.name)
+        if place + wide > WIDTH and place > LEFT:
+            place, row = float(LEFT), row + 18
+        out.append(f'<rect class="s{shade}" x="{place:.1f}" y="{row}" width="14" height="10" rx="2"/>')
+        out.append(_label(place + 20, row + 9, line.name, "start"))
+        place += wide
+    return _svg(row + 20, title, out)
