@@ -233,7 +233,7 @@ class Trimmer:
 
         Raises LedgerError for a ledger that cannot be read."""
     def measure(self, path: str, *, ledger_in: str | None = None, progress: _Progress | None = None) -> None:
-        """With ``tail`` and ``identify``: read every file of the data set first, in order, each with its ledger."""
+        """With ``tail`` and ``identify``: read every file first, in order, each with its ledger."""
     def file(
         self,
         path: str,

@@ -79,7 +79,7 @@ class Depth:
 
 @dataclass(frozen=True)
 class Lock:
-    """Flows that are never cut. At least one of the first three is given; a flow that one of them names is locked."""
+    """Flows that are never cut: those that one of the first three names."""
 
     filter: str | None = None
     """The flows that match this filter (BPF) in either direction."""

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import flowkeep as fk
 import pytest
-from flowkeep.cut import CutPolicy, Depth, Lock
+from flowkeep.cut import CutPolicy
+from flowkeep.depths import Depth, Lock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -45,7 +45,7 @@ def traffic(n: int) -> list[Packet]:
     """File ``n`` of the sensor: a flow that goes on for weeks, downloads, names looked up; more by day than by night."""
     start = START_NS + n * DAY // A_DAY
     long = Conversation("10.0.0.1:5000", "10.0.0.2:6000", start_ns=start, step_ns=20 * SECOND)
-    for k in range(20):
+    for _ in range(20):
         long.put("s", transport.udp(*long.ports("s"), bytes([n % 251]) * 1000))
     parts = [long.packets]
     for k in range(2 + n % A_DAY):
@@ -114,11 +114,8 @@ def starts(packets: list[Packet], n: int) -> dict[str, bytes]:
     for packet in packets:
         ends = sorted([packet.data[26:30] + packet.data[34:36], packet.data[30:34] + packet.data[36:38]])
         key = repr((packet.data[23], ends))
-        if (
-            packet.data[36:38] != (6000).to_bytes(2, "big")
-            and packet.data[34:36] != (6000).to_bytes(2, "big")
-            or n == 0
-        ):
+        goes_on = (6000).to_bytes(2, "big") in (packet.data[34:36], packet.data[36:38])
+        if n == 0 or not goes_on:
             first.setdefault(key, packet.data)
     return first
 

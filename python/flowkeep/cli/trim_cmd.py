@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ..cut import CutPolicy, Depth, Lock
+from ..cut import CutPolicy
+from ..depths import Depth, Lock
 from ..errors import UsageError
 from ..ops.export import check_target, print_text, write_text
 from ..ops.trim import TrimPlan, TrimReport

@@ -65,7 +65,9 @@ class Keeper:
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Take the journal, and see how what was begun has ended. Raises BusyError, DamagedError, OutputError."""
+        """Take the journal, and see how what was begun has ended.
+
+        Raises BusyError, DamagedError, OutputError."""
         self.policy, self.clock, self.stop = policy, clock, stop
         self.journal = Journal(journal_path(policy), clock=clock)
         try:
@@ -119,8 +121,8 @@ def apply_policy(
 ) -> ApplyReport:
     """Plan the data sets of a policy and carry the plans out. ``now`` in nanoseconds since the epoch.
 
-    Raises UsageError, BusyError when another process works on the archive, DamagedError for a journal that was
-    changed, OutputError when it cannot be written.
+    Raises UsageError, BusyError when another process works on the archive, DamagedError for a journal that
+    was changed, OutputError when it cannot be written.
     """
     policy = retain_plan.load(policy)
     datasets = retain_plan.chosen(policy, names)
@@ -139,7 +141,7 @@ def apply_policy(
 
 
 def analyse(path: Path, what: str) -> None:
-    """Write an analysis of a capture beside it as Parquet, unless it is there. Raises FlowkeepError, OSError."""
+    """Write an analysis beside a capture as Parquet, unless it is there. Raises FlowkeepError, OSError."""
     target = path.with_name(path.name + ANALYSES[what])
     if target.exists():
         return
@@ -180,26 +182,17 @@ def _stream_digests(path: Path) -> object:
         out = Path(folder) / "streams"
         streams(find([path]), FlowQuery(), StreamsPlan(out))
         manifest = json.loads((out / "streams.json").read_text(encoding="utf-8"))
-    rows = []
-    for flow in manifest["flows"]:
-        for way in ("client", "server"):
-            stream = flow.get(way)
-            for piece in (stream or {}).get("files", ()):
-                rows.append(
-                    {
-                        "flow_id": flow["flow_id"],
-                        "community_id": flow.get("community_id"),
-                        "from": way,
-                        "offset": piece.get("offset"),
-                        "bytes": piece.get("bytes"),
-                        "sha256": piece.get("sha256"),
-                    }  # fmt: skip
-                )
+    rows = [
+        (flow["flow_id"], flow["community_id"], way, piece["offset"], piece["bytes"], piece["sha256"])
+        for flow in manifest["flows"]
+        for way in ("client", "server")
+        for piece in (flow.get(way) or {}).get("files", ())
+    ]
     schema = {
         "flow_id": pl.UInt64, "community_id": pl.String, "from": pl.String, "offset": pl.UInt64,
         "bytes": pl.UInt64, "sha256": pl.String,
     }  # fmt: skip
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def verify(

@@ -210,6 +210,6 @@ def watch(
 ) -> int:
     """Keep an archive by a policy until a signal says otherwise; the number of rounds.
 
-    Raises UsageError, BusyError when another process works on the archive, DamagedError, OutputError, OSError.
+    Raises UsageError, BusyError when another process works on it, DamagedError, OutputError, OSError.
     """
     return Watch(WatchPlan(Path(policy), metrics, port, rounds), say).run()

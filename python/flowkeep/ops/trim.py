@@ -289,8 +289,8 @@ def trim(
 ) -> TrimReport:
     """Trim a data set.
 
-    ``behind``: captures that came before, or their ledgers; of these only the ledgers are read, and flows go on
-    from what they say.
+    ``behind``: captures that came before, or their ledgers; of these only the ledgers are read, and flows
+    go on from what they say.
 
     A file that is damaged (in place), being written, or cannot be read is left alone and named in the
     report. Raises UsageError before anything is written, OutputError when a result cannot be

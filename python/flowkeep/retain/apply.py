@@ -93,7 +93,7 @@ class Applier:
     def apply(
         self, dataset: DataSet, plan: Plan, locks: Sequence[CutLock] = (), *, progress: Progress | None = None
     ) -> Applied:
-        """Carry out a plan. Raises OutputError when the journal cannot be written: nothing more is done then."""
+        """Carry out a plan. Raises OutputError when the journal cannot be written; no more is done then."""
         applied = Applied(plan)
         self._cutter, self._key, self._behind = None, None, []
         total = sum(d.file.size for d in plan.decisions if not isinstance(d.action, Keep))
@@ -230,7 +230,7 @@ class Applier:
                 self._cutter, self._key = None, None
 
     def recover(self) -> list[str]:
-        """Find out how actions ended that a stopped process had begun, and tidy up. What was found, in words."""
+        """Find out how actions ended that a stopped process had begun, and tidy up; in words."""
         return [self._resolve(intent) for intent in self.journal.open_intents]
 
     def _resolve(self, intent: Record) -> str:

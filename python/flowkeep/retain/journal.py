@@ -26,7 +26,7 @@ Record = dict[str, Any]
 START = "0" * 64
 """What stands for the digest before the first record."""
 RESERVE = 1 << 15
-"""Bytes set aside beside the journal, so that a full disk does not keep a deletion from being written down."""
+"""Bytes set aside beside the journal, so that a deletion can be written down on a full disk."""
 _LINE = 1 << 16
 """Bytes of a record at most; paths have at most 4,096."""
 _TAIL = 1 << 16
@@ -109,7 +109,8 @@ class Journal:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError(
-                f"{safe(self.path)}: another flowkeep retain has this journal: one works on an archive at a time"
+                f"{safe(self.path)}: another flowkeep retain has this journal: "
+                "one works on an archive at a time"
             ) from None
 
     def _resume(self) -> None:

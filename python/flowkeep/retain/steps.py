@@ -1,7 +1,7 @@
 """What is done to one file of an archive: each step leaves the old state or the new one, whatever stops it.
 
-A file is touched only when it is still the one that was planned about: same device, inode, size and time of change,
-a regular file that nobody writes. It is looked at again directly before the result takes its place.
+A file is touched only when it is still the one that was planned about: same device, inode, size and time of
+change, a regular file that nobody writes. It is looked at again directly before the result takes its place.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Done:
 
 
 def identity(path: Path) -> tuple[int, int, int, int]:
-    """Device, inode, size and time of change of a regular file. Raises BusyError for anything else, OSError."""
+    """Device, inode, size and time of change. Raises BusyError for what is no regular file, OSError."""
     info = os.lstat(path)
     if not stat.S_ISREG(info.st_mode):
         raise BusyError(f"{safe(path)}: it is no regular file any more; it was left alone")
@@ -152,8 +152,8 @@ def rewrite(
 ) -> Done:
     """Put the cut (or compressed) capture in the place of the old one, its ledger first.
 
-    For ``flows-only`` the ledger takes its place, and the capture goes. Raises BusyError, DamagedError, LedgerError,
-    OutputError, OSError; then the file is as it was.
+    For ``flows-only`` the ledger takes its place, and the capture goes. Raises BusyError, DamagedError,
+    LedgerError, OutputError, OSError; then the file is as it was.
     """
     path = Path(file.path)
     check(file)
@@ -166,8 +166,8 @@ def rewrite(
         done = cutter.run(path, beside, None if part is None else part.part, ledger.part, policy, progress)
         if done["damage"] is not None:
             raise DamagedError(
-                f"{safe(path)}: it is damaged at byte {done['damage']['offset']:,}: {done['damage']['detail']}; "
-                "it was left alone"
+                f"{safe(path)}: it is damaged at byte {done['damage']['offset']:,}: "
+                f"{done['damage']['detail']}; it was left alone"
             )
         if done["ledger"] == "misfit":
             raise LedgerError(

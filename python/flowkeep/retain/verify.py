@@ -25,8 +25,8 @@ class Verified:
 
     path: str
     state: State
-    """``fits``; ``gone`` as the journal says; ``changed``; ``missing`` though the journal says it stays; ``open``: an
-    action was begun, and its end is not written down."""
+    """``fits``; ``gone`` as the journal says; ``changed``; ``missing`` though the journal says it stays;
+    ``open``: an action was begun, and its end is not written down."""
     why: str = ""
     record: int = -1
     """The last record about it."""
