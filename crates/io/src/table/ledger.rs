@@ -14,7 +14,8 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow_ipc::reader::FileReader;
-use arrow_ipc::writer::FileWriter;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+use arrow_ipc::CompressionType;
 use arrow_schema::{ArrowError, Field, Schema};
 use flowkeep_core::cut::ledger::{Chosen, Left, Row};
 use flowkeep_core::cut::{Count, Kept, Unit};
@@ -89,7 +90,9 @@ pub fn write<W: Write>(out: W, about: &About, rows: &[Row]) -> Result<W, ArrowEr
         ("flowkeep.identified".to_owned(), about.identified.to_string()),
     ]);
     let schema = Arc::new(Schema::new_with_metadata(first.schema().fields().clone(), metadata));
-    let mut writer = FileWriter::try_new(out, &schema)?;
+    // A row is some 400 bytes, most of them zeros: of small flows a ledger would be as large as their packets.
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let mut writer = FileWriter::try_new_with_options(out, &schema, options)?;
     for rows in rows.chunks(ROWS) {
         let batch = batch(about, rows)?;
         writer.write(&RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?)?;
@@ -126,7 +129,8 @@ fn read_checked<R: Read + Seek>(input: R) -> Result<(About, Vec<Row>), String> {
     Ok((about, rows))
 }
 
-fn open<R: Read + Seek>(input: R) -> Result<(FileReader<R>, About), String> {
+fn open<R: Read + Seek>(mut input: R) -> Result<(FileReader<R>, About), String> {
+    super::lengths::check(&mut input)?;
     let reader = FileReader::try_new(input, None).map_err(|e| format!("it is no Arrow IPC file: {e}"))?;
     let schema = reader.schema();
     let text = |name: &str| {
