@@ -27,6 +27,7 @@ __all__ = [
     "ledger_flows",
     "ledger_metadata",
     "overlap_policies",
+    "parse_curve",
     "probe",
     "program_problem",
     "protocols",
@@ -536,6 +537,10 @@ def ledger_metadata(paths: Sequence[str]) -> list[tuple[dict[str, str] | None, s
 
 def ledger_curve(path: str) -> str:
     """``flowkeep.curve`` as it would stand in the metadata, from the rows. Raises LedgerError."""
+
+def parse_curve(text: str) -> tuple[int, int, int, int | None, bytes] | None:
+    """``flowkeep.curve`` taken apart: packets, captured bytes, flows, time of the last packet, and for each
+    cutoff three numbers of eight bytes, little-endian. None if it is no curve."""
 
 def ledger_flows(path: str) -> FlowTable:
     """The flows of a ledger, as its file had them before it was ever trimmed. Raises LedgerError."""

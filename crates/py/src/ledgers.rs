@@ -12,6 +12,7 @@ use flowkeep_core::pipe;
 use flowkeep_io::table::flows::Flows;
 use flowkeep_io::table::{ledger, sizes};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::errors::{named, safe};
 use super::flows::FlowTable;
@@ -34,6 +35,17 @@ pub fn ledger_metadata(
         Err(why) => (None, Some(why)),
     };
     py.detach(|| paths.iter().map(read).collect())
+}
+
+/// Packets, captured bytes, flows, time of the last packet, curve.
+type Told = (u64, u64, u64, Option<i64>, Py<PyBytes>);
+
+/// A curve taken apart.
+#[pyfunction]
+pub fn parse_curve(py: Python<'_>, text: &str) -> Option<Told> {
+    let curve = sizes::Curve::parse(text)?;
+    let [packets, held, flows] = curve.all;
+    Some((packets, held, flows, curve.last_ts, PyBytes::new(py, &curve.points).unbind()))
 }
 
 fn read(py: Python<'_>, path: &Path) -> PyResult<(ledger::About, Vec<Row>)> {

@@ -49,6 +49,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::curve_cutoffs, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_metadata, m)?)?;
+    m.add_function(wrap_pyfunction!(ledgers::parse_curve, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_curve, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_flows, m)?)?;
     m.add_function(wrap_pyfunction!(protocols, m)?)?;

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from .. import _native
 from ..errors import FlowkeepError
@@ -182,10 +183,15 @@ def _compression(path: str) -> str | None:
 
 def stage_of(metadata: dict[str, str], compression: str | None) -> Stage:
     """How far a file has aged, as its ledger says. Raises ValueError."""
-    policy = json.loads(metadata.get("policy") or "{}")
+    return _stage(metadata.get("policy") or "{}", metadata.get("chosen_out", "all"), compression)
+
+
+@lru_cache(256)
+def _stage(text: str, chosen_out: str, compression: str | None) -> Stage:
+    policy = json.loads(text)
     if not isinstance(policy, dict):
         raise ValueError("the policy is not one")
-    chosen = metadata.get("chosen_out", "all").split(" ")
+    chosen = chosen_out.split(" ")
     cutoff: int | None = None
     if chosen[0] != "all":
         comparable = len(chosen) == 4 and chosen[1:3] == ["frame", "both"] and chosen[0].isdecimal()
@@ -204,14 +210,13 @@ def _from_ledger(
     path: str, info: os.stat_result | None, metadata: dict[str, str], dataset: DataSet, found: Survey
 ) -> Known | None:
     """What a ledger says; None when it is not one of this file, or of its state before it was trimmed."""
-    name = safe(path + LEDGER)
     try:
         size_in, size_out = int(metadata["size_in"]), int(metadata["size_out"])
         if info is not None and info.st_size != size_out:
             if info.st_size != size_in:
                 found.warnings.append(
-                    f"{name}: the ledger is not used: it is for a file of {size_out:,} bytes (before: "
-                    f"{size_in:,}), and {info.st_size:,} are there"
+                    f"{safe(path + LEDGER)}: the ledger is not used: it is for a file of {size_out:,} "
+                    f"bytes (before: {size_in:,}), and {info.st_size:,} are there"
                 )
             return None
         text = metadata.get("curve") or _native.ledger_curve(path + LEDGER)
@@ -224,13 +229,15 @@ def _from_ledger(
         if info is None:
             sizes = replace(sizes, packets=0, held=0, curve=b"")
             return Known(first_ts, last_ts, replace(stage_of(metadata, None), kind="flows-only"), sizes)
-        stage = stage_of(metadata, _compression(path))
+        # A plain pcap file has just this size, and need not be opened.
+        plain = info.st_size == 24 + sizes.held + curves.RECORD * sizes.packets
+        stage = stage_of(metadata, None if plain else _compression(path))
         if rules(dataset):
             sizes = replace(sizes, classes=_ledger_classes(path, dataset, found))
     except OSError as error:
         return Known(None, None, Stage(), None, f"it cannot be read: {error.strerror}")
     except (ValueError, KeyError, IndexError, FlowkeepError) as error:
-        found.warnings.append(f"{name}: the ledger is not used: {safe(str(error))}")
+        found.warnings.append(f"{safe(path + LEDGER)}: the ledger is not used: {safe(str(error))}")
         return None
     return Known(first_ts, last_ts, stage, sizes)
 

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ..text import safe
@@ -149,8 +150,13 @@ def _row(wanted: str, path: str, stamp: Stamp, known: Known) -> tuple[object, ..
             sizes.packets, sizes.held, sizes.flows, sizes.original_packets, sizes.original_held, sizes.curve,
             classes if sizes.classes else "",
         )  # fmt: skip
-    stage = json.dumps(asdict(known.stage), sort_keys=True)
+    stage = _stage_text(known.stage)
     return (path, *stamp, wanted, known.first_ts, known.last_ts, stage, *own, known.problem)
+
+
+@lru_cache(256)
+def _stage_text(stage: Stage) -> str:
+    return json.dumps(asdict(stage), sort_keys=True)
 
 
 def _classes(text: str) -> tuple[tuple[int, int, bytes], ...]:

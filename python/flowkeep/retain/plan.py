@@ -20,6 +20,7 @@ from .model import (
     FileState,
     FlowsOnly,
     Keep,
+    Kind,
     Plan,
     Tier,
 )
@@ -94,6 +95,8 @@ class _Planner:
         self.ages = [max(now - times[id(file)][1], 0) for file in self.files]
         self.before = [file.size + file.ledger_size for file in self.files]
         self.fixed = [file.problem is not None or file.growing for file in self.files]
+        self.names: dict[tuple[int, int], str] = {}
+        self.cuts: list[dict[int, int | None]] = [{} for _ in self.tiers]
         self.plain_depths = tuple(replace(depth, line=0) for depth in dataset.depths)
 
     def _times(self, file: FileState) -> tuple[int, int]:
@@ -121,22 +124,34 @@ class _Planner:
             first = last
         return first, last
 
-    def _size(self, i: int, tier: Tier) -> int:
+    def _size(self, i: int, n: int) -> int:
         """Bytes of a file, ledger included, when it has got to a tier."""
-        file = self.files[i]
         if self.fixed[i]:
             return self.before[i]
-        if tier.kind == "cut":
-            if tier.cutoff is None or file.stage.kind == "flows-only" or not self._cuts(file, tier):
-                return self.before[i]
-            cut = curves.after_cut(file, tier.cutoff, tier.rest, self.dataset.depths)
-            return min(cut + curves.ledger(file), self.before[i])
+        kind = self.tiers[n].kind
+        return (self._cut(i, n) or self.before[i]) if kind == "cut" else self._without_packets(i, kind)
+
+    def _without_packets(self, i: int, kind: Kind) -> int:
+        """Bytes of a file of which only the ledger is left, or nothing; but for locked flows."""
+        file = self.files[i]
         if self._locked(file):
             return min(curves.after_cut(file, 0) + curves.ledger(file), self.before[i])
-        return 0 if tier.kind == "delete" else min(curves.ledger(file), self.before[i])
+        return 0 if kind == "delete" else min(curves.ledger(file), self.before[i])
 
-    def _cuts(self, file: FileState, tier: Tier) -> bool:
-        """Whether a tier would take something from a file."""
+    def _cut(self, i: int, n: int) -> int | None:
+        """Bytes of a file, ledger included, when a tier has cut it. None: the tier takes nothing from it."""
+        known = self.cuts[n]
+        if i not in known:
+            file, tier = self.files[i], self.tiers[n]
+            size = None
+            if tier.cutoff is not None and self._tightens(file, tier):
+                size = curves.after_cut(file, tier.cutoff, tier.rest, self.dataset.depths)
+                size += curves.ledger(file)
+            known[i] = size
+        return known[i]
+
+    def _tightens(self, file: FileState, tier: Tier) -> bool:
+        """Whether a tier is tighter than what a file has been through, and takes something from it."""
         stage = file.stage
         assert tier.cutoff is not None
         if stage.kind == "flows-only":
@@ -181,8 +196,13 @@ class _Planner:
             allowed = self.allowed(budget)
             if sum(after) > allowed:
                 factor = self._solve(allowed)
+                own, least = levels, after
                 levels = self._levels(factor)
                 after = [self._after(i, n) for i, n in enumerate(levels)]
+                # With a ledger beside it a small file can become larger: that helps nobody.
+                for i, size in enumerate(least):
+                    if after[i] > size:
+                        levels[i], after[i] = own[i], size
                 if sum(after) > allowed:
                     pressed, fits = self._press(levels, after, allowed, budget)
         decisions = [self._decide(i, n, after[i], factor, pressed.get(i)) for i, n in enumerate(levels)]
@@ -207,14 +227,14 @@ class _Planner:
         return [-1 if fixed else level(limits, age) for fixed, age in zip(self.fixed, self.ages, strict=True)]
 
     def _after(self, i: int, n: int) -> int:
-        return self.before[i] if n < 0 else self._size(i, self.tiers[n])
+        return self.before[i] if n < 0 else self._size(i, n)
 
     def _solve(self, allowed: int) -> int:
         table = []
         for i in range(len(self.files)):
             row = [self.before[i]]
-            for tier in self.tiers:
-                row.append(min(self._size(i, tier), row[-1]))
+            for n in range(len(self.tiers)):
+                row.append(min(self._size(i, n), row[-1]))
             table.append(row)
         return Solver(self.tiers, self.ages, table).solve(allowed).factor
 
@@ -239,11 +259,11 @@ class _Planner:
                 if self.fixed[i] or (tier.kind != "cut" and i == newest):
                     continue
                 if tier.kind == "cut":
-                    if not file.size or not self._cuts(file, tier):
+                    if not file.size or not self._tightens(file, tier):
                         continue
                     size = min(curves.after_cut(file, budget.emergency) + curves.ledger(file), after[i])
                 else:
-                    size = self._size(i, tier)
+                    size = self._without_packets(i, tier.kind)
                 if size < after[i]:
                     total += size - after[i]
                     after[i], found[i] = size, action
@@ -280,7 +300,7 @@ class _Planner:
         if tier.kind == "flows-only" or file.stage.kind == "flows-only":
             return decided(Keep(), f"only its ledger is left ({name})")
         compress = tier.compress if tier.compress and file.stage.compression is None else None
-        if tier.cutoff is not None and self._cuts(file, tier):
+        if tier.cutoff is not None and self._cut(i, n) is not None:
             cut = Cut(tier.cutoff, tier.rest, self.plain_depths, compress)
             return decided(cut, f"{age_text(age)} old: {name}")
         if compress:
@@ -299,6 +319,11 @@ class _Planner:
         return "budget: not even the first bytes of every flow fit; the oldest files go"
 
     def _tier_name(self, n: int, factor: int) -> str:
+        if (n, factor) not in self.names:
+            self.names[n, factor] = self._named(n, factor)
+        return self.names[n, factor]
+
+    def _named(self, n: int, factor: int) -> str:
         tier = self.tiers[n]
         if tier.kind != "cut":
             what = "only the ledger is kept" if tier.kind == "flows-only" else "nothing is kept"

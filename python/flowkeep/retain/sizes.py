@@ -43,16 +43,11 @@ def parse(text: str) -> tuple[Sizes, int | None]:
 
     Raises ValueError. The original numbers are not among them.
     """
-    words = text.split(" ")
-    packets, held, flows = map(int, words[:3])
-    last_ts = None if words[3] == "-" else int(words[3])
-    found: list[Left] = []
-    for word in words[4:]:
-        kept, kept_packets, whole = map(int, word.split(","))
-        found.append((kept, kept_packets, whole))
-    if len(found) > len(CUTOFFS) or any(n < 0 or n >= 1 << 64 for point in found for n in point):
-        raise ValueError("the curve is not one")
-    return Sizes(packets, held, flows, packets, held, pack(found)), last_ts
+    found = _native.parse_curve(text)
+    if found is None:
+        raise ValueError("its curve is none")
+    packets, held, flows, last_ts, curve = found
+    return Sizes(packets, held, flows, packets, held, curve), last_ts
 
 
 def _at(curve: bytes, cutoff: int, rest: Left) -> Left:

@@ -108,6 +108,47 @@ pub fn metadata(path: &Path) -> Result<HashMap<String, String>, String> {
     }
 }
 
+/// What a curve in the metadata says, taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Curve {
+    /// Packets that are there, their captured bytes, flows.
+    pub all: Left,
+    /// Time of the last packet.
+    pub last_ts: Option<i64>,
+    /// What the cutoffs leave, eight bytes a number, little-endian.
+    pub points: Vec<u8>,
+}
+
+impl Curve {
+    /// Reads it; `None` if it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let all = [number()?, number()?, number()?];
+        let last_ts = match words.next()? {
+            "-" => None,
+            ts => Some(ts.parse().ok()?),
+        };
+        let mut points = Vec::with_capacity(cutoffs_len() * 24);
+        for word in words {
+            let mut parts = 0;
+            for part in word.split(',') {
+                points.extend_from_slice(&part.parse::<u64>().ok()?.to_le_bytes());
+                parts += 1;
+            }
+            if parts != 3 || points.len() > cutoffs_len() * 24 {
+                return None;
+            }
+        }
+        Some(Self { all, last_ts, points })
+    }
+}
+
+/// How many cutoffs a curve has.
+const fn cutoffs_len() -> usize {
+    STEPS.len() * DECADES as usize + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +216,25 @@ mod tests {
         let row = row([6000, 400], [600, 400], 6);
         assert_eq!(left(&row, 0, u64::MAX), [1000, 10, 0]);
         assert_eq!(left(&row, 0, 100), [412, 9, 0]); // control packets stay
+    }
+
+    #[test]
+    fn a_curve_is_read_as_it_was_written() {
+        let about = About { packets: 20, bytes: 1200, ..About::default() };
+        let curve = Curve::parse(&curve(&about, &[row([600, 400], [600, 400], 17)], |_| 0)).unwrap();
+        assert_eq!((curve.all, curve.last_ts), ([20, 1200, 1], Some(0)));
+        assert_eq!(curve.points[..8], 300_u64.to_le_bytes());
+        assert_eq!(curve.points[curve.points.len() - 8..], 1_u64.to_le_bytes());
+        assert_eq!(cutoffs().len(), cutoffs_len());
+    }
+
+    #[test]
+    fn what_is_no_curve_is_refused() {
+        let many = format!("1 1 1 -{}", " 1,1,1".repeat(50));
+        for text in ["", "1 1 1", "1 1 x -", "1 1 1 x", "1 1 1 - 1,1", "1 1 1 - 1,1,1,1", "-1 1 1 -", &many] {
+            assert_eq!(Curve::parse(text), None, "{text}");
+        }
+        assert!(Curve::parse("1 1 1 -").is_some());
     }
 
     #[test]
