@@ -4,10 +4,10 @@
     python bench/retain.py --size 20MB --rounds 1   # only that it runs
 
 A capture of elephants is divided into files, so that its flows go on from file to file. Every round
-copies them afresh for each command (not timed) and runs ``trim --in-place`` and ``retain apply`` one after the
-other, start of the interpreter included, captures in the page cache. Both write ledgers and the same captures;
-that is checked. Given are wall time and processor time, and the ratio to ``trim`` of the same round. The table
-is kept in ``bench/runs``.
+copies them afresh for each command (not timed) and runs ``trim --in-place`` and ``retain apply`` one after
+the other, start of the interpreter included, captures in the page cache. Both write ledgers and the same
+captures; that is checked. Given are wall time and processor time, and the ratio to ``trim`` of the same
+round. The table is kept in ``bench/runs``.
 """
 
 from __future__ import annotations

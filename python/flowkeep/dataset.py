@@ -189,8 +189,8 @@ class Dataset:
 
         The results go into the folder ``output`` or take the place of the captures. ``depths`` give some
         flows a cutoff of their own (``"tls=64kB"``, ``"dns=all"``, ``"bpf:host 10.0.0.5=1MB"``), ``locks``
-        none at all (a filter, a Community ID, an address, a network). ``behind`` are captures that came before
-        and have ledgers. Raises UsageError
+        none at all (a filter, a Community ID, an address, a network). ``behind`` are captures that came
+        before and have ledgers. Raises UsageError
         before anything is written, OutputError when a result cannot be, BusyError and DamagedError when
         the only capture must be left alone.
         """

@@ -32,7 +32,9 @@ def test_a_length_that_cannot_be_true_is_told_before_memory_is_taken(trimmed: Pa
     for claimed in (1 << 62, 1 << 45, 1 << 33, -2 & (1 << 64) - 1):
         place.write_bytes(good[:at] + claimed.to_bytes(8, "little") + good[at + 8 :])
         flows = fk.open(trimmed).flows()
-        assert flows.files[0]["ledger"] == "misfit" and "cannot become" in (flows.files[0]["ledger_note"] or "")
+        assert flows.files[0]["ledger"] == "misfit" and "cannot become" in (
+            flows.files[0]["ledger_note"] or ""
+        )
     place.write_bytes(good)
     assert fk.open(trimmed).flows().files[0]["ledger"] == "used"
 
