@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PYTHON = [
     {"_native", "text", "errors"},
     {"units", "select"},  # a filter is a part of how captures are read
-    {"rows"},
+    {"rows", "depths"},
     {"cut", "flow", "stream", "paths", "demo"},
     {"sink"},
     {"cache"},

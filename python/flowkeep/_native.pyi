@@ -46,6 +46,10 @@ _Progress = Callable[[int, int], None]
 # order of the address family in the link header (little, big), or why the filter makes no sense for it.
 _FilterRules = Sequence[tuple[int, str | bytes | tuple[bytes, bytes]]]
 
+# Which flows: a program for Ethernet with whether it sees VLAN tags, a place in the list of services, or
+# "community" with Community IDs, "host" with addresses.
+_Which = tuple[bytes, bool] | int | tuple[str, Sequence[str]]
+
 @type_check_only
 class Probe(TypedDict):
     """What the first bytes of a capture say."""
@@ -225,9 +229,18 @@ class Trimmer:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        depths: Sequence[tuple[_Which, int | None, str]]
+        | None = None,  # which flows have which cutoff (None:
+        # they are not cut), and the name for ledgers; the first that fits a flow counts; at most 254
+        services: Sequence[str] | None = None,  # names that _Which counts
+        identify: bool = False,  # find out what the flows speak; needs measure() first
     ) -> Self: ...
+    def carry(self, ledger: str, *, measuring: bool = False) -> None:
+        """Go on behind a file of which only the ledger is read, in the first pass or in that which cuts.
+
+        Raises LedgerError for a ledger that cannot be read."""
     def measure(self, path: str, *, ledger_in: str | None = None, progress: _Progress | None = None) -> None:
-        """With ``tail``: read every file of the data set first, in order, each with its ledger."""
+        """With ``tail`` and ``identify``: read every file first, in order, each with its ledger."""
     def file(
         self,
         path: str,

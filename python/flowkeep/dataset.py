@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from .cut import CutPolicy
+from .depths import Depth, Lock
 from .errors import UsageError
 from .flow import Flows, ReadOptions
 from .ops import extract as _extract
@@ -179,11 +180,17 @@ class Dataset:
         ledger: bool = False,
         salvage: bool = False,
         compression: _trim.Compression = "same",
+        depths: Sequence[Depth | str] = (),
+        locks: Sequence[Lock | str] = (),
+        behind: Sequence[PathLike] = (),
         progress: Progress | None = None,
     ) -> _trim.TrimReport:
         """Keep the first ``cutoff`` bytes (``100_000``, ``"100kB"``, or a policy) of every flow.
 
-        The results go into the folder ``output`` or take the place of the captures. Raises UsageError
+        The results go into the folder ``output`` or take the place of the captures. ``depths`` give some
+        flows a cutoff of their own (``"tls=64kB"``, ``"dns=all"``, ``"bpf:host 10.0.0.5=1MB"``), ``locks``
+        none at all (a filter, a Community ID, an address, a network). ``behind`` are captures that came
+        before and have ledgers. Raises UsageError
         before anything is written, OutputError when a result cannot be, BusyError and DamagedError when
         the only capture must be left alone.
         """
@@ -195,7 +202,16 @@ class Dataset:
             salvage=salvage,
             compression=compression,
         )
-        return _trim.trim(self._found, CutPolicy.of(cutoff), plan, self.options, progress=progress)
+        policy = CutPolicy.of(cutoff)
+        if isinstance(depths, str) or isinstance(locks, str):
+            raise UsageError("depths and locks are lists: write depths=['dns=all']")
+        policy = replace(
+            policy,
+            depths=(*policy.depths, *map(Depth.of, depths)),
+            locks=(*policy.locks, *map(Lock.of, locks)),
+        )
+        earlier = [Path(path) for path in behind]
+        return _trim.trim(self._found, policy, plan, self.options, behind=earlier, progress=progress)
 
 
 def open(

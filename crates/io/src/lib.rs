@@ -9,5 +9,6 @@ pub mod index;
 pub mod live;
 pub mod memory;
 pub mod probe;
+pub mod seekable;
 pub mod source;
 pub mod table;

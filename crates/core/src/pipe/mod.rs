@@ -18,6 +18,7 @@ mod chunk;
 mod copy;
 mod deal;
 mod defrag;
+mod depths;
 mod emit;
 mod feed;
 mod find;
@@ -42,6 +43,7 @@ mod pipe_tests;
 
 pub use chunk::Chunk;
 pub use deal::{Deal, Take};
+pub use depths::{Depths, Which};
 pub use emit::Writer;
 pub use feed::{feed, Scan, Trim};
 pub use find::Find;

@@ -346,8 +346,19 @@ impl Current {
         let original = [flow.side[0].packets, flow.side[1].packets];
         // With a hole somewhere in it, running totals are known of none.
         let head = if gone.joined { kept.map(|k| k.packets) } else { [0; 2] };
-        let was = Left { packets: original[0] + original[1], head: original };
-        self.rows.push(Row { flow, continues: false, kept, shortened: 0, head, was });
+        let was = Left { packets: original[0] + original[1], head: original, cutoff: u64::MAX };
+        self.rows.push(Row {
+            flow,
+            continues: false,
+            kept,
+            shortened: 0,
+            head,
+            was,
+            cutoff: u64::MAX,
+            before: [flowkeep_core::flow::Side::default(); 2],
+            rule: 0,
+            service: 0,
+        });
         self.packets += flow.packets();
         self.totals.0 += flow.packets();
         self.totals.1 += flow.bytes();
@@ -371,6 +382,8 @@ impl Current {
             chosen: [None, Some(flowkeep_core::cut::ledger::Chosen::default())],
             // Flow by flow and not by time: whoever plans reads the rows.
             curve: String::new(),
+            identified: false,
+            texts: Vec::new(),
         };
         let hidden = folder.join(format!(".{PREFIX}{}.ledger{PART}", std::process::id()));
         let file = ledger::write(File::create(&hidden)?, &about, &self.rows).map_err(io::Error::other)?;

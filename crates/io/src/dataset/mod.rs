@@ -28,7 +28,7 @@ pub use search::{Search, Searched};
 pub use split::Split;
 pub use spool::Spool;
 pub use streams::{Drain, Rebuilt, Result as Rebuilds, Streams};
-pub use trim::{Trim, TrimOptions};
+pub use trim::{Depth, Trim, TrimOptions};
 
 use std::fmt;
 use std::io;
@@ -91,6 +91,8 @@ pub enum Error {
     Usage(String),
     /// An index does not fit its capture; in words.
     Stale(String),
+    /// A ledger cannot be used; in words.
+    Ledger(String),
 }
 
 impl From<Stop> for Error {
@@ -109,7 +111,7 @@ impl fmt::Display for Error {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Input(stop) => stop.fmt(f),
             Self::Open(error) | Self::Output(error) => error.fmt(f),
-            Self::Usage(text) | Self::Stale(text) => f.write_str(text),
+            Self::Usage(text) | Self::Stale(text) | Self::Ledger(text) => f.write_str(text),
         }
     }
 }

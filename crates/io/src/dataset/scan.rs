@@ -54,7 +54,9 @@ impl Scan {
         self.end_file();
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
         let start = begin_listing(&mut self.state.tracker, old.as_ref(), |old, _| {
-            self.state.what_if.list(&old.chosen().unwrap_or_default());
+            let left = old.left();
+            let cutoffs = old.rows.iter().map(|row| left(row).cutoff);
+            self.state.what_if.list(&old.chosen().unwrap_or_default(), cutoffs);
         });
         self.listed = old.map(|old| [start, old.whole()]);
         let mut look = Look;
