@@ -314,8 +314,7 @@ fn batch(about: &About, rows: &[Row]) -> Result<RecordBatch, ArrowError> {
     };
     c.add("cutoff", limit(|row| row.cutoff));
     c.add("input_cutoff", limit(|row| row.was.cutoff));
-    let names: [(&str, fn(&Row) -> u32); 2] =
-        [("allowed_by", |row| row.rule), ("service", |row| row.service)];
+    let names: [(&str, Named); 2] = [("allowed_by", |row| row.rule), ("service", |row| row.service)];
     for (name, of) in names {
         let mut text = Text::with_capacity(n, 8);
         for row in rows {
@@ -367,6 +366,8 @@ fn batch(about: &About, rows: &[Row]) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), c.arrays)
 }
 
+/// The place of a row's rule or service in the texts.
+type Named = fn(&Row) -> u32;
 type SideCounter = fn(&Side) -> u64;
 const COUNTERS: [(&str, SideCounter); 4] = [
     ("packets", |s| s.packets),
