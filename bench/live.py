@@ -4,8 +4,8 @@
     python bench/live.py --seconds 2 --rates 50000,100000
 
 Needs root, or a user that may make namespaces: it runs itself under unshare. tcpreplay sends where it is
-installed, else tests/live/sender.py. Each rate is measured with each program alone, in turn. Processor time is
-what the program took in user and system mode; the kernel's side of a capture falls to the sender.
+installed, else tests/live/sender.py. Each rate is measured with each program alone, in turn. Processor time
+is what the program took in user and system mode; the kernel's side of a capture falls to the sender.
 """
 
 from __future__ import annotations
