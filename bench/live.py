@@ -1,11 +1,11 @@
-"""Packets of a veth pair into a cache, beside tcpdump with a ring of the same size: what is lost at which rate.
+"""Packets of a veth pair into a cache, beside tcpdump with a ring of the same size: losses by rate.
 
     python bench/live.py                              # 64 and 1500 B, rising rates, 5 s each
     python bench/live.py --seconds 2 --rates 50000,100000
 
-Needs root, or a user that may make namespaces: it runs itself under unshare. tcpreplay sends where it is installed, else
-tests/live/sender.py. Each rate is measured with each program alone, in turn. Processor time is what the program took in user
-and system mode; that of the kernel's side of a capture falls to the sender and is the same for all.
+Needs root, or a user that may make namespaces: it runs itself under unshare. tcpreplay sends where it is
+installed, else tests/live/sender.py. Each rate is measured with each program alone, in turn. Processor time
+is what the program took in user and system mode; the kernel's side of a capture falls to the sender.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ def _send(size: int, rate: int, seconds: float, work: Path) -> tuple[int, int]:
 
         path = work / f"{size}.pcap"
         if not path.exists():
-            frames = [bytes(w.ether(w.ip("192.0.2.1", f"198.51.100.{i % 250}", w.udp(i + 1, 9, bytes(size - 42)))))
-                      for i in range(1000)]  # fmt: skip
+            body = bytes(size - 42)
+            packets = [w.ip("192.0.2.1", f"198.51.100.{i % 250}", w.udp(i + 1, 9, body)) for i in range(1000)]
+            frames = [bytes(w.ether(packet)) for packet in packets]
             path.write_bytes(w.pcap([w.Packet(i, frame) for i, frame in enumerate(frames)]))
         loops = max(1, count // 1000)
         pace = ["--topspeed"] if rate == 0 else ["--pps", str(rate)]

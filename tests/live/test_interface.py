@@ -107,15 +107,16 @@ def test_segments_longer_than_the_mtu_are_whole_and_loopback_shows_each_once(pai
     ip("link", "set", "lo", "up")
     data = os.urandom(1 << 20)
     with capturing(store, interfaces=["lo"]), socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client:
-            port = client.getsockname()[1]
-            taken = server.accept()[0]
-            got = bytearray()
-            for at in range(0, len(data), 65536):
-                client.sendall(data[at : at + 65536])
-                while len(got) < at + 65536:
-                    got += taken.recv(1 << 16)
-            taken.close()
+        client = socket.create_connection(server.getsockname())
+        port = client.getsockname()[1]
+        taken = server.accept()[0]
+        got = bytearray()
+        for at in range(0, len(data), 65536):
+            client.sendall(data[at : at + 65536])
+            while len(got) < at + 65536:
+                got += taken.recv(1 << 16)
+        taken.close()
+        client.close()
     records = held(store)[0]
     assert max(len(r.data) for r in records) > 10_000
     assert all(len(r.data) == r.wirelen for r in records)

@@ -264,7 +264,7 @@ def test_a_port_that_is_taken_and_a_name_without_address_are_refused() -> None:
         port = server.getsockname()[1]
         with pytest.raises(OSError, match=f"listening on 127.0.0.1 port {port}"):
             capture.listen("127.0.0.1", port)
-    with pytest.raises(OSError, match="no-such-host.invalid"):
+    with pytest.raises(OSError, match=r"no-such-host\.invalid"):
         capture.connect("no-such-host.invalid", 57012)
     assert capture.stats() == []
 
