@@ -103,12 +103,11 @@ impl Model {
         self.headed |= f.at == 0;
         for at in f.at..stop {
             let new = f.bytes.get(at - f.at).copied();
-            match self.places.get(&at) {
-                Some(old) => differs |= old.is_some() && new.is_some() && *old != new,
-                None => {
-                    self.captured += u64::from(new.is_some());
-                    self.places.insert(at, new);
-                }
+            if let Some(old) = self.places.get(&at) {
+                differs |= old.is_some() && new.is_some() && *old != new;
+            } else {
+                self.captured += u64::from(new.is_some());
+                self.places.insert(at, new);
             }
         }
         differs
