@@ -1,0 +1,2 @@
+from .frame import register
+__all__=["register"]
