@@ -25,6 +25,7 @@ COMMANDS = (
     "transcript",
     "index",
     "info",
+    "ui",
     "carve",
     "protocols",
     "demo",

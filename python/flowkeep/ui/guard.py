@@ -67,10 +67,15 @@ class Guard:
             headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         hosts, origins = headers.get("host", []), headers.get("origin", [])
         if len(hosts) != 1 or hosts[0].lower() not in self._door.hosts:
-            await _refuse(scope, receive, send, 421, "This server is known by another name: use the URL it printed.")
+            await _refuse(
+                scope, receive, send, 421, "This server is known by another name: use the URL it printed."
+            )
         elif not all(self._door.origin(origin) for origin in origins) or len(origins) > 1:
             await _refuse(scope, receive, send, 403, "A page of another site may not ask this server.")
         elif scope["path"].startswith(OPEN) or self._known(headers):
+            if "text/html" in "".join(headers.get("accept", [])):
+                # A page that comes compressed could not be given the nonce.
+                scope["headers"] = [h for h in scope["headers"] if h[0].lower() != b"accept-encoding"]
             await self._app(scope, receive, _with_policy(send, self._door.scheme))
         elif scope["type"] == "http":
             await self._ask(scope, receive, send)
@@ -96,12 +101,18 @@ class Guard:
                 await self._enter(send, scope["path"] + ("?" + rest if rest else ""))
                 return
             await _refuse(
-                scope, receive, send, 401, "The key is missing: open the URL that flowkeep printed, with its token."
+                scope,
+                receive,
+                send,
+                401,
+                "The key is missing: open the URL that flowkeep printed, with its token.",
             )
             return
         if scope["method"] == "POST" and scope["path"] == LOGIN:
             body = await _body(receive, 4096)
-            if _same(dict(parse_qsl(body.decode("utf-8", "replace"))).get("password", ""), self._door.password):
+            if _same(
+                dict(parse_qsl(body.decode("utf-8", "replace"))).get("password", ""), self._door.password
+            ):
                 await self._enter(send, "/")
                 return
             await _page(send, 401, _login("That was not the password."))
@@ -194,13 +205,21 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
         await receive()
         await send({"type": "websocket.close", "code": 4403, "reason": why})
         return
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"), *_headers("http", "-")]
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        *_headers("http", "-"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": (why + "\n").encode()})
 
 
 async def _page(send: Send, status: int, body: str) -> None:
-    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store"), *_headers("https", "-")]
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        *_headers("https", "-"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})
 

@@ -56,7 +56,9 @@ class UiPlan:
                 "clear; give --tls-cert and --tls-key, or leave --host away"
             )
         if not self.password or len(self.password) < 10:
-            raise UsageError("beyond this machine a password is asked for: --password-file with 10 characters or more")
+            raise UsageError(
+                "beyond this machine a password is asked for: --password-file with 10 characters or more"
+            )
         if self.open_with:
             raise UsageError("--open-with starts programs here: it goes with loopback only")
 
@@ -87,7 +89,9 @@ def application(plan: UiPlan, library: Library, door: Door) -> FastAPI:
 
     from . import pages as ours
 
-    api = FastAPI(title="flowkeep", version="1", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    api = FastAPI(
+        title="flowkeep", version="1", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
     for part in (rows, flow, take, files, trim, docs):
         api.include_router(part.router)
     for error in (FlowkeepError, OSError):
@@ -117,7 +121,9 @@ class Server:
             self._socket.bind((plan.host, plan.port))
         except OSError as error:
             self._socket.close()
-            raise UsageError(f"{safe(plan.host)} port {plan.port}: {error.strerror}: name another --port") from None
+            raise UsageError(
+                f"{safe(plan.host)} port {plan.port}: {error.strerror}: name another --port"
+            ) from None
         self.port = self._socket.getsockname()[1]
         self.library = Library(plan.allowed_roots(), options)
         scheme = "https" if plan.tls_cert else "http"
@@ -170,5 +176,3 @@ def plain_roots(names: Sequence[str]) -> tuple[Path, ...]:
         if not root.is_dir():
             raise UsageError(f"{safe(root)} is no folder")
     return roots
-
-

@@ -84,7 +84,12 @@ class Ordered:
         return self._orders.get(sort, lambda: _order(self.frame[sort.column], sort))
 
     def page(
-        self, chosen: Chosen | None, sort: Sort | None, offset: int, n: int, columns: Sequence[str] | None = None
+        self,
+        chosen: Chosen | None,
+        sort: Sort | None,
+        offset: int,
+        n: int,
+        columns: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
         """Some rows of a choice. Times are text, see :func:`plain`."""
         rows = self.arranged(chosen, sort).slice(offset, n)
@@ -97,7 +102,9 @@ class Ordered:
 
         mask = None if chosen is None else chosen.mask
         if sort is None:
-            return pl.int_range(len(self.frame), dtype=pl.UInt32, eager=True) if chosen is None else chosen.rows
+            return (
+                pl.int_range(len(self.frame), dtype=pl.UInt32, eager=True) if chosen is None else chosen.rows
+            )
 
         order = self.order(sort)
         if chosen is None or mask is None:
@@ -190,7 +197,9 @@ class FlowTable(Ordered):
             sql = FlowQuery(where=view.where)
             made.append(("where", self._masks.get(sql, lambda: self._query(sql))))
         if view.keyword:
-            made.append(("keyword", self._masks.get(("keyword", view.keyword), lambda: self._keyword(view.keyword))))
+            made.append(
+                ("keyword", self._masks.get(("keyword", view.keyword), lambda: self._keyword(view.keyword)))
+            )
         return made
 
     def _query(self, query: FlowQuery) -> pl.Series:
@@ -211,7 +220,9 @@ class FlowTable(Ordered):
     def _bits(self, ids: pl.Series) -> pl.Series:
         import polars as pl
 
-        bits = pl.Series([False]).new_from_index(0, len(self)) if len(self) else pl.Series([], dtype=pl.Boolean)
+        bits = (
+            pl.Series([False]).new_from_index(0, len(self)) if len(self) else pl.Series([], dtype=pl.Boolean)
+        )
         return bits.scatter(ids, True) if len(ids) else bits
 
     def _term(self, term: Term) -> pl.Series:

@@ -32,7 +32,9 @@ class Term:
         """Raise UsageError for what is no term."""
         kind, colon, value = text.partition(":")
         if not colon or kind not in KINDS or not value:
-            raise UsageError(f"{safe(text)!r} says nothing to hide: write one of {', '.join(KINDS)}, a colon, a value")
+            raise UsageError(
+                f"{safe(text)!r} says nothing to hide: write one of {', '.join(KINDS)}, a colon, a value"
+            )
         term = cls(kind, value.strip())  # type: ignore[arg-type]  # looked up above
         term.check()
         return term

@@ -26,7 +26,9 @@ async def docs(request: Request) -> HTMLResponse:
            "<a href=/api/openapi.json>openapi.json</a>.</p>"]  # fmt: skip
     for path, methods in described["paths"].items():
         for method, call in methods.items():
-            out.append(f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p>{escape(call.get('description', ''))}</p>")
+            out.append(
+                f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p>{escape(call.get('description', ''))}</p>"
+            )
             rows = [
                 f"<tr><td><code>{escape(p['name'])}</code><td>{escape(str(p['schema'].get('type', '')))}"
                 f"<td>{escape(p.get('description', ''))}"

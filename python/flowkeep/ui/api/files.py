@@ -91,14 +91,20 @@ async def browse(request: Request, folder: Annotated[str, Query(max_length=4096)
         entries: list[dict[str, Any]] = []
         with os.scandir(there) as found:
             for entry in found:
-                if entry.name.startswith(".") or entry.name.endswith((LEDGER, INDEX)) or len(entries) == MOST_ENTRIES:
+                if (
+                    entry.name.startswith(".")
+                    or entry.name.endswith((LEDGER, INDEX))
+                    or len(entries) == MOST_ENTRIES
+                ):
                     continue
                 is_folder = entry.is_dir()
                 try:
                     size = None if is_folder else entry.stat().st_size
                 except OSError:
                     continue
-                entries.append({"name": safe(entry.name), "path": safe(entry.path), "folder": is_folder, "size": size})
+                entries.append(
+                    {"name": safe(entry.name), "path": safe(entry.path), "folder": is_folder, "size": size}
+                )
         return sorted(entries, key=lambda e: (not e["folder"], e["name"]))
 
     up = there.parent
@@ -125,7 +131,9 @@ async def upload(request: Request, name: str) -> dict[str, Any]:
             async for part in request.stream():
                 size += len(part)
                 if size > most:
-                    raise HTTPException(413, f"an upload has at most {most} bytes: start flowkeep ui with --max-upload")
+                    raise HTTPException(
+                        413, f"an upload has at most {most} bytes: start flowkeep ui with --max-upload"
+                    )
                 file.write(part)
         await aside(lambda: library(request).open([target]))
     except BaseException:

@@ -76,7 +76,12 @@ async def transcript(
                 break
             made.append({"text": line.text, "who": line.direction})
         total = len(stream.client) + len(stream.server)
-        return {"lines": made, "cut": cut, "bytes": total, "next": begin + size if begin + size < total else None}
+        return {
+            "lines": made,
+            "cut": cut,
+            "bytes": total,
+            "next": begin + size if begin + size < total else None,
+        }
 
     return await aside(work)
 
@@ -96,10 +101,21 @@ async def anomalies(request: Request, flow_id: int, overlap: Overlapping = "firs
                 more += 1
                 continue
             name = event.name if isinstance(event, Anomaly) else type(event).__name__.lower()
-            length = event.length if isinstance(event, Gap) else len(event.kept) if isinstance(event, Overlap) else 0
+            length = (
+                event.length
+                if isinstance(event, Gap)
+                else len(event.kept)
+                if isinstance(event, Overlap)
+                else 0
+            )
             rows.append({"who": event.direction, "name": name, "offset": event.offset, "length": length,
                          "frame": event.frame.number, "file": event.frame.file.name, "text": describe(event)})  # fmt: skip
-        return {"rows": rows, "more": more, "client_bytes": len(stream.client), "server_bytes": len(stream.server)}
+        return {
+            "rows": rows,
+            "more": more,
+            "client_bytes": len(stream.client),
+            "server_bytes": len(stream.server),
+        }
 
     return await aside(work)
 

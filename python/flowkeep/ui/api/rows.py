@@ -18,7 +18,9 @@ from .common import MOST_ROWS, aside, chosen, library, table, view
 router = APIRouter(prefix="/api", tags=["tables"])
 Offset = Annotated[int, Query(ge=0, le=1 << 32, description="Rows to pass over.")]
 Limit = Annotated[int, Query(ge=0, le=MOST_ROWS, description="Rows wanted.")]
-Columns = Annotated[str | None, Query(max_length=4096, description="Columns wanted, joined by commas; all if left out.")]
+Columns = Annotated[
+    str | None, Query(max_length=4096, description="Columns wanted, joined by commas; all if left out.")
+]
 
 
 def _steps(picked: Chosen) -> list[dict[str, Any]]:
@@ -36,13 +38,20 @@ def _columns(text: str | None, there: list[str]) -> list[str] | None:
 
 
 @router.get("/flows")
-async def flows(request: Request, offset: Offset = 0, limit: Limit = 100, columns: Columns = None) -> dict[str, Any]:
+async def flows(
+    request: Request, offset: Offset = 0, limit: Limit = 100, columns: Columns = None
+) -> dict[str, Any]:
     """Flows of a view: a page of rows, and what each filter left. Fields of the view: ``filter`` (as tcpdump),
     ``where`` (SQL), ``keyword``, ``since``, ``until``, ``hide`` (several times), ``invert``, ``sort`` (``-bytes``)."""
     loaded, wanted, picked = await chosen(request)
     names = _columns(columns, loaded.frame.columns)
     rows = await aside(lambda: loaded.page(picked, wanted.sort, offset, limit, names))
-    return {"rows": rows, "total": len(picked.rows), "steps": _steps(picked), "version": library(request).version}
+    return {
+        "rows": rows,
+        "total": len(picked.rows),
+        "steps": _steps(picked),
+        "version": library(request).version,
+    }
 
 
 @router.get("/summary")
@@ -128,7 +137,11 @@ async def protocols(request: Request) -> dict[str, Any]:
 
     def work() -> list[dict[str, Any]]:
         frame = loaded.frame if picked.mask is None else loaded.frame.filter(picked.mask)
-        name = pl.col("service").fill_null(pl.format("{} (not identified)", "proto")) if "service" in frame.columns else pl.col("proto")
+        name = (
+            pl.col("service").fill_null(pl.format("{} (not identified)", "proto"))
+            if "service" in frame.columns
+            else pl.col("proto")
+        )
         shares = frame.group_by(name.alias("protocol")).agg(flows=pl.len(), bytes=pl.col("bytes").sum())
         return shares.sort("bytes", "protocol", descending=[True, False]).to_dicts()
 
@@ -149,14 +162,20 @@ def spread(loaded: FlowTable, picked: Chosen, bins: int) -> dict[str, Any]:
     if not frame.height:
         return {"start_ns": "0", "step_ns": "0", "bytes": [], "flows": []}
     flows = frame.select(
-        s=pl.col("first_ts").dt.epoch("ns"), e=pl.col("last_ts").dt.epoch("ns"), b=pl.col("bytes").cast(pl.Float64)
+        s=pl.col("first_ts").dt.epoch("ns"),
+        e=pl.col("last_ts").dt.epoch("ns"),
+        b=pl.col("bytes").cast(pl.Float64),
     )
     start, end = int(flows["s"].min()), int(flows["e"].max())  # type: ignore[arg-type]
     step = max(1, -(-(end - start + 1) // bins))
     flows = flows.with_columns(s=pl.col("s") - start, e=pl.col("e") - start)
-    flows = flows.with_columns(rate=pl.when(pl.col("e") > pl.col("s")).then(pl.col("b") / (pl.col("e") - pl.col("s"))).otherwise(0.0))
+    flows = flows.with_columns(
+        rate=pl.when(pl.col("e") > pl.col("s")).then(pl.col("b") / (pl.col("e") - pl.col("s"))).otherwise(0.0)
+    )
     whole = [0.0] * bins  # bytes of flows without duration
-    for n, total in flows.filter(pl.col("rate") == 0).group_by(pl.col("s") // step).agg(pl.col("b").sum()).iter_rows():
+    for n, total in (
+        flows.filter(pl.col("rate") == 0).group_by(pl.col("s") // step).agg(pl.col("b").sum()).iter_rows()
+    ):
         whole[n] += total
     slope, bend = [0.0] * (bins + 1), [0.0] * (bins + 1)
     for edge, sign in (("s", 1.0), ("e", -1.0)):

@@ -119,7 +119,9 @@ async def extract(
     try:
         named = [int(part) for part in flow.split(",")] if flow else None
     except ValueError:
-        raise UsageError(f"{safe(flow[:40])!r} names no flows: write their flow_ids joined by commas") from None
+        raise UsageError(
+            f"{safe(flow[:40])!r} names no flows: write their flow_ids joined by commas"
+        ) from None
     ids = await aside(lambda: _ids(loaded, wanted, named))
     return await aside(lambda: _answer(library(request), loaded, ids, form, _name(ids)))
 
@@ -162,12 +164,21 @@ async def open_with(request: Request, wanted: Wanted) -> dict[str, Any]:
         raise HTTPException(403, "no program was named: start flowkeep ui with --open-with")
     loaded, view = table(request), View.parse(_Fields(wanted.view))
     ids = await aside(lambda: _ids(loaded, view, wanted.flows))
-    made = library(request).upload_folder() / f"{_name(ids) if ids else 'nothing'}-{secrets.token_hex(4)}.pcapng"
+    made = (
+        library(request).upload_folder() / f"{_name(ids) if ids else 'nothing'}-{secrets.token_hex(4)}.pcapng"
+    )
 
     def work() -> None:
-        extract_flows(library(request).found, loaded.flows, ids, ExtractPlan(made, "pcapng"), library(request).options)
+        extract_flows(
+            library(request).found, loaded.flows, ids, ExtractPlan(made, "pcapng"), library(request).options
+        )
         try:
-            subprocess.Popen([*program, str(made)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.Popen(
+                [*program, str(made)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         except OSError as error:
             with suppress(OSError):
                 made.unlink()
