@@ -135,23 +135,23 @@ async def protocols(request: Request) -> dict[str, Any]:
     """Share of each protocol by flows and bytes: what was identified, else the transport protocol."""
     loaded, _, picked = await chosen(request)
 
-    def work() -> list[dict[str, Any]]:
-        frame = loaded.frame if picked.mask is None else loaded.frame.filter(picked.mask)
-        name = (
-            pl.col("service").fill_null(pl.format("{} (not identified)", "proto"))
-            if "service" in frame.columns
-            else pl.col("proto")
-        )
-        shares = frame.group_by(name.alias("protocol")).agg(flows=pl.len(), bytes=pl.col("bytes").sum())
-        return shares.sort("bytes", "protocol", descending=[True, False]).to_dicts()
+    return {"rows": await aside(lambda: shares(loaded, picked)), "steps": _steps(picked)}
 
-    return {"rows": await aside(work), "steps": _steps(picked)}
+
+def shares(loaded: FlowTable, picked: Chosen) -> list[dict[str, Any]]:
+    """Flows and bytes of each protocol, the one with most bytes first."""
+    frame = loaded.frame if picked.mask is None else loaded.frame.filter(picked.mask)
+    name = pl.col("proto")
+    if "service" in frame.columns:
+        name = pl.col("service").fill_null(pl.format("{} (not identified)", "proto"))
+    table = frame.group_by(name.alias("protocol")).agg(flows=pl.len(), bytes=pl.col("bytes").sum())
+    return table.sort("bytes", "protocol", descending=[True, False]).to_dicts()
 
 
 @router.get("/timeline")
 async def timeline(request: Request, bins: Annotated[int, Query(ge=2, le=2000)] = 200) -> dict[str, Any]:
     """Bytes and flows over time, in equal steps. The bytes of a flow are spread evenly over its duration."""
-    loaded, wanted, picked = await chosen(request)
+    loaded, wanted, _ = await chosen(request)
     unbrushed = View(wanted.filter, wanted.where, wanted.keyword, hidden=wanted.hidden, invert=wanted.invert)
     return await aside(lambda: spread(loaded, loaded.choose(unbrushed), bins))
 

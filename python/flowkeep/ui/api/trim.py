@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from ...cut import CutPolicy
+from ...errors import BusyError, UsageError
 from ...ops.info import describe
-from ...ops.trim import TrimPlan, trim
+from ...ops.trim import TrimPlan, TrimReport, trim
 from ...units import parse_size
+from ..library import Library
 from .common import aside, library
 
 router = APIRouter(prefix="/api/trim", tags=["trim"])
@@ -29,38 +31,46 @@ class Trim(BaseModel):
 _busy = threading.Lock()
 
 
+def curve_of(open_: Library) -> dict[str, Any]:
+    """What many cutoffs would keep; the captures are read once for it. Raises UsageError."""
+    if not open_.found.captures:
+        raise UsageError("no capture is open")
+
+    def make() -> dict[str, Any]:
+        report = describe(open_.found, open_.options, cutoffs=CUTOFFS)
+        return {"bytes": report.bytes, "packets": report.packets, "flows": report.flows,
+                "cutoffs": [dict(one) for one in report.what_if]}  # fmt: skip
+
+    made: dict[str, Any] = open_.keep("curve", make)
+    return made
+
+
+def cut_into(open_: Library, cutoff: str, folder: str, *, ledger: bool) -> TrimReport:
+    """Trim the open captures into a folder that may be touched. Raises UsageError, OutputError."""
+    if not open_.found.captures:
+        raise UsageError("no capture is open")
+    if not folder.strip():
+        raise UsageError("name a folder for the trimmed captures")
+    output = open_.allowed(folder)
+    policy = CutPolicy.of(parse_size(cutoff))
+    if not _busy.acquire(blocking=False):
+        raise BusyError("another trim is under way: wait until it is done")
+    try:
+        return trim(open_.found, policy, TrimPlan(output=output, ledger=ledger), open_.options)
+    finally:
+        _busy.release()
+
+
 @router.get("/curve")
 async def curve(request: Request) -> dict[str, Any]:
-    """For each of many cutoffs the bytes and packets it would keep, and how many flows it would leave whole."""
-    open_ = library(request)
-    if not open_.found.captures:
-        raise HTTPException(409, "no capture is open")
-
-    def work() -> dict[str, Any]:
-        def make() -> dict[str, Any]:
-            report = describe(open_.found, open_.options, cutoffs=CUTOFFS)
-            return {"bytes": report.bytes, "packets": report.packets, "flows": report.flows,
-                    "cutoffs": [dict(one) for one in report.what_if]}  # fmt: skip
-
-        made: dict[str, Any] = open_.keep("curve", make)
-        return made
-
-    return await aside(work)
+    """For each of many cutoffs the bytes and packets it would keep, and how many flows it would cut."""
+    return await aside(lambda: curve_of(library(request)))
 
 
 @router.post("")
 async def cut(request: Request, wanted: Trim) -> dict[str, Any]:
     """Write trimmed captures into a folder below those of this server. The captures that are open stay."""
-    open_ = library(request)
-    if not open_.found.captures:
-        raise HTTPException(409, "no capture is open")
-    output = open_.allowed(wanted.output)
-    policy = CutPolicy.of(parse_size(wanted.cutoff))
-    if not _busy.acquire(blocking=False):
-        raise HTTPException(409, "another trim is under way")
-    try:
-        plan = TrimPlan(output=output, ledger=wanted.ledger)
-        report = await aside(lambda: trim(open_.found, policy, plan, open_.options))
-    finally:
-        _busy.release()
+    report = await aside(
+        lambda: cut_into(library(request), wanted.cutoff, wanted.output, ledger=wanted.ledger)
+    )
     return report.as_dict()

@@ -11,6 +11,7 @@ from ...errors import FlowkeepError
 from ...units import size
 from ..library import Library
 from ..view import View
+from .charts import Protocols, Timeline, WhatIf
 from .files import Files
 from .filterbar import FilterBar
 from .flowmenu import CaptureIcon, RowMenu
@@ -18,7 +19,7 @@ from .grid import Grid
 from .tab import Tab, arguments
 from .transcript import Transcript
 
-PAGES = ("Files", "Flows", "Hosts", "Services")
+PAGES = ("Files", "Flows", "Hosts", "Services", "Protocols", "Timeline", "Trim")
 _KEYS = (
     ("/", "keyword filter"), ("B", "filter as tcpdump"), ("S", "SQL filter"), ("I", "invert hiding"), ("H", "hide the selected flows"),
     ("F, Enter", "follow the selected flow"), ("U, Ctrl+Z", "undo"), ("Ctrl+Shift+Z", "redo"), ("E", "save packets"),
@@ -103,6 +104,10 @@ class _Page:
                 Grid("hosts")
             with ui.tab_panel("Services").classes("p-0 fk-fill"):
                 Grid("services")
+            self.lazy = {}
+            for kind in (Protocols, Timeline, WhatIf):
+                with ui.tab_panel(kind.name).classes("p-0 fk-fill"):
+                    self.lazy[kind.name] = kind(tab)
         with self.tools:
             self.grid.columns_menu()
         RowMenu(tab, self.transcript.follow)
@@ -116,6 +121,8 @@ class _Page:
     async def turned(self, event: Any) -> None:
         self.tab.page = str(event.value)
         self.tab.tell_url()
+        if self.tab.page in self.lazy:
+            await self.lazy[self.tab.page].look()
 
     def selected(self, event: Any) -> None:
         args = arguments(event)
