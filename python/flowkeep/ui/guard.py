@@ -1,8 +1,9 @@
 """Who may talk to the server: every request and every websocket passes here first.
 
-A page of any origin can send requests to a server on loopback, and a name that resolves to 127.0.0.1 makes its
-pages ours (DNS rebinding). So the Host and Origin headers must be ours, and a secret must come along: in the opened
-URL at first, then in a cookie that other sites' requests do not carry, or in an Authorization header of a script.
+A page of any origin can send requests to a server on loopback, and a name that resolves to 127.0.0.1 makes
+its pages ours (DNS rebinding). So the Host and Origin headers must be ours, and a secret must come along: in
+the opened URL at first, then in a cookie that other sites' requests do not carry, or in an Authorization
+header of a script.
 """
 
 from __future__ import annotations

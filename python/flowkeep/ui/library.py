@@ -1,4 +1,4 @@
-"""The captures that are open, and the flow table made of them. All tabs see the same; reading runs on a thread."""
+"""The captures that are open, and the flow table made of them. All tabs see the same; a thread reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .table import FlowTable
 State = Literal["idle", "reading", "refining"]
 
 
-class Cancelled(Exception):
+class CancelledError(Exception):
     """Somebody does not want to wait."""
 
 
@@ -108,7 +108,7 @@ class Library:
     def _run(self, found: Found, stop: threading.Event) -> None:
         def progress(done: int, total: int) -> None:
             if stop.is_set():
-                raise Cancelled
+                raise CancelledError
             self.reading.done, self.reading.total = done, total
 
         try:
@@ -118,7 +118,7 @@ class Library:
                 self.reading.state = "refining"
             self._show(list_flows(found, self.options, details=True, identify=True, progress=progress))
             self.reading = Reading(notes=self._notes(found))
-        except Cancelled:
+        except CancelledError:
             self.reading = Reading(error="stopped")
         except (FlowkeepError, OSError) as error:
             self.reading = Reading(error=safe(str(error)))

@@ -1,7 +1,7 @@
 """A flow table to look at: which rows a view has, and in which order; pages of them at once.
 
-Every condition is looked up by itself and remembered as one bit a row, so that the next view, which differs by
-one condition, costs that one. Orders are remembered as row numbers.
+Every condition is looked up by itself and remembered as one bit a row, so that the next view, which differs
+by one condition, costs that one. Orders are remembered as row numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UsageError
@@ -121,7 +122,7 @@ def _order(column: pl.Series, sort: Sort) -> pl.Series:
 
 
 def _ranks(column: pl.Series, address: bool = False) -> pl.Series:
-    """Numbers that sort as the values: few texts are compared once, and not millions of them again and again."""
+    """Numbers that sort as the values: each text is compared once, however many rows have it."""
     import polars as pl
 
     if column.dtype == pl.List:
@@ -183,7 +184,7 @@ class FlowTable(Ordered):
         if view.hidden:
             hidden: pl.Series | None = None
             for term in view.hidden:
-                one = self._masks.get(term, lambda term=term: self._term(term))
+                one = self._masks.get(term, partial(self._term, term))
                 hidden = one if hidden is None else hidden | one
             assert hidden is not None
             made.append(("hidden", hidden if view.invert else ~hidden))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -35,7 +36,7 @@ class Term:
             raise UsageError(
                 f"{safe(text)!r} says nothing to hide: write one of {', '.join(KINDS)}, a colon, a value"
             )
-        term = cls(kind, value.strip())  # type: ignore[arg-type]  # looked up above
+        term = cls(kind, value.strip())
         term.check()
         return term
 
@@ -156,7 +157,8 @@ class View:
         fields = [("filter", self.filter), ("where", self.where), ("keyword", self.keyword)]
         for name, ns in (("since", self.since_ns), ("until", self.until_ns)):
             if ns is not None:
-                fields.append((name, f"{ns // 1_000_000_000}.{ns % 1_000_000_000:09}"))
+                seconds = datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+                fields.append((name, f"{seconds}.{ns % 1_000_000_000:09}Z"))
         fields += [("hide", str(term)) for term in self.hidden]
         fields += [("invert", "1" if self.invert else ""), ("sort", str(self.sort or ""))]
         return [(name, value) for name, value in fields if value]

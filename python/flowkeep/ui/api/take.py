@@ -92,7 +92,7 @@ def _answer(open_: Library, loaded: FlowTable, ids: list[int], form: Form, name:
         made = folder / "packets"
         extract_flows(open_.found, loaded.flows, ids, ExtractPlan(made, form), open_.options)
         file, size = made.open("rb"), made.stat().st_size
-        suffix = "pcapng" if file.peek(4)[:4] == b"\x0a\x0d\x0d\x0a" else "pcap"  # type: ignore[attr-defined]
+        suffix = "pcapng" if file.peek(4)[:4] == b"\x0a\x0d\x0d\x0a" else "pcap"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

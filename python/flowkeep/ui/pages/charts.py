@@ -188,9 +188,13 @@ class WhatIf(_Lazy):
             self.said = ui.label("").classes("text-h6").mark("what-if")
             with ui.row().classes("w-full items-center gap-4 no-wrap"):
                 ui.label("Cutoff").classes("text-caption")
-                self.slider = ui.slider(min=0, max=1, value=0, on_change=self.moved).props("snap").classes("grow")
+                self.slider = (
+                    ui.slider(min=0, max=1, value=0, on_change=self.moved).props("snap").classes("grow")
+                )
                 self.chosen = ui.label("").classes("fk-mono").style("width: 80px")
-                ui.button("Trim…", icon="content_cut", on_click=self.ask).props("no-caps unelevated").mark("trim")
+                ui.button("Trim…", icon="content_cut", on_click=self.ask).props("no-caps unelevated").mark(
+                    "trim"
+                )
             self.chart = ui.echart({"series": []}, on_point_click=self.clicked).classes("fk-fill grow")
 
     def changed(self) -> None:
@@ -255,14 +259,20 @@ class WhatIf(_Lazy):
         root = self.tab.library.roots[0] if self.tab.library.roots else None
         with ui.dialog() as dialog, ui.card().classes("w-96"):
             ui.label("Trim into a folder").classes("text-h6")
-            ui.label("The captures that are open stay as they are. A ledger beside each result says what was cut.")
+            ui.label(
+                "The captures that are open stay as they are. A ledger beside each result says what was cut."
+            )
             amount = ui.input("Cutoff", value=self.chosen.text).classes("w-full").mark("cutoff")
-            folder = ui.input("Folder", value=f"{root}/trimmed" if root else "").classes("w-full fk-mono").mark("folder")
+            folder = (
+                ui.input("Folder", value=f"{root}/trimmed" if root else "")
+                .classes("w-full fk-mono")
+                .mark("folder")
+            )
             with ui.row().classes("w-full justify-end"):
                 ui.button("Cancel", on_click=dialog.close).props("flat no-caps")
-                ui.button("Trim", on_click=lambda: self._trim(dialog.close, amount.value, folder.value)).props(
-                    "no-caps unelevated"
-                ).mark("trim-now")
+                ui.button(
+                    "Trim", on_click=lambda: self._trim(dialog.close, amount.value, folder.value)
+                ).props("no-caps unelevated").mark("trim-now")
         dialog.open()
 
     async def _trim(self, close: Callable[[], None], amount: str, folder: str) -> None:
