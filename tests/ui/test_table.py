@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from pathlib import Path
 from typing import Any
 
 import flowkeep as fk

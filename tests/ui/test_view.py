@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from urllib.parse import parse_qsl
 
 import flowkeep as fk
@@ -61,4 +62,4 @@ def test_flows_are_named_by_ranges(ids: set[int]) -> None:
     term = Term.parse(str(flow_term(ids)))
     ranges = list(term.ranges())
     assert {n for first, last in ranges for n in range(first, last + 1)} == ids
-    assert all(b[0] > a[1] + 1 for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(b[0] > a[1] + 1 for a, b in itertools.pairwise(ranges))

@@ -14,6 +14,7 @@ from ...errors import UsageError
 from ...ops.one_stream import stream_of
 from ...ops.transcript import TranscriptPlan, describe, lines
 from ...stream import Anomaly, Data, Datagram, Gap, Overlap, Stream
+from ...text import safe
 from ..library import Library
 from .common import aside, library, table
 
@@ -41,7 +42,7 @@ class _Streams:
             return self._kept[key]
 
 
-_streams = _Streams()
+streams = _Streams()
 Overlapping = Annotated[str, Query(max_length=20, description="Whose bytes stay where two segments differ.")]
 
 
@@ -49,7 +50,7 @@ async def _stream(request: Request, flow_id: int, overlap: str) -> Stream:
     loaded, open_ = table(request), library(request)
     if flow_id < 0:
         raise UsageError(f"there is no flow {flow_id}: they are counted from 0")
-    return await aside(lambda: _streams.of(open_, loaded.flows, flow_id, overlap))
+    return await aside(lambda: streams.of(open_, loaded.flows, flow_id, overlap))
 
 
 @router.get("/transcript")
@@ -90,34 +91,30 @@ async def transcript(
 async def anomalies(request: Request, flow_id: int, overlap: Overlapping = "first") -> dict[str, Any]:
     """Gaps, conflicting overlaps and whatever else is odd about the streams of a flow."""
     stream = await _stream(request, flow_id, overlap)
+    return await aside(lambda: odd(stream))
 
-    def work() -> dict[str, Any]:
-        rows: list[dict[str, Any]] = []
-        more = 0
-        for event in stream:
-            if isinstance(event, Data | Datagram):
-                continue
-            if len(rows) == MOST_EVENTS:
-                more += 1
-                continue
-            name = event.name if isinstance(event, Anomaly) else type(event).__name__.lower()
-            length = (
-                event.length
-                if isinstance(event, Gap)
-                else len(event.kept)
-                if isinstance(event, Overlap)
-                else 0
-            )
-            rows.append({"who": event.direction, "name": name, "offset": event.offset, "length": length,
-                         "frame": event.frame.number, "file": event.frame.file.name, "text": describe(event)})  # fmt: skip
-        return {
-            "rows": rows,
-            "more": more,
-            "client_bytes": len(stream.client),
-            "server_bytes": len(stream.server),
-        }
 
-    return await aside(work)
+def odd(stream: Stream) -> dict[str, Any]:
+    """All events but data; the first :data:`MOST_EVENTS` of them."""
+    rows: list[dict[str, Any]] = []
+    more = 0
+    for event in stream:
+        if isinstance(event, Data | Datagram):
+            continue
+        if len(rows) == MOST_EVENTS:
+            more += 1
+            continue
+        name = event.name if isinstance(event, Anomaly) else type(event).__name__.lower()
+        length = 0
+        if isinstance(event, Gap | Overlap):
+            length = event.length if isinstance(event, Gap) else len(event.kept)
+        rows.append({
+            "who": event.direction, "name": name, "offset": event.offset, "length": length,
+            "frame": event.frame.number, "file": safe(event.frame.file.name), "text": describe(event),
+        })  # fmt: skip
+    return {
+        "rows": rows, "more": more, "client_bytes": len(stream.client), "server_bytes": len(stream.server)
+    }  # fmt: skip
 
 
 @router.get("/stream/{direction}")

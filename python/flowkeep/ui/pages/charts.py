@@ -230,7 +230,7 @@ class WhatIf(_Lazy):
             ],
         })  # fmt: skip
         self.chart.update()
-        self.slider.max = len(self.curve) - 1
+        self.slider.props(f"max={len(self.curve) - 1}")
         near = min(range(len(self.curve)), key=lambda i: abs(self.curve[i]["cutoff"] - 100_000))
         self.slider.set_value(near)
         self.moved()

@@ -11,6 +11,7 @@ from ...errors import FlowkeepError
 from ...units import size
 from ..library import Library
 from ..view import View
+from .about import Anomalies, Details
 from .charts import Protocols, Timeline, WhatIf
 from .files import Files
 from .filterbar import FilterBar
@@ -49,7 +50,7 @@ def register(library: Library) -> None:
 
 class _Page:
     def __init__(self, tab: Tab) -> None:
-        self.tab, self.version = tab, -1
+        self.tab, self.version, self.below = tab, -1, "Transcript"
         dark = ui.dark_mode(None)
         with ui.header().classes("items-center gap-2 px-3 py-0 no-wrap").style("height: 44px"):
             ui.label("flowkeep").classes("text-h6")
@@ -98,8 +99,23 @@ class _Page:
             ):
                 with split.before:
                     self.grid = Grid("flows", tab.view.sort)
-                with split.after:
-                    self.transcript = Transcript(tab)
+                with split.after, ui.row().classes("fk-fill no-wrap gap-0"):
+                    with ui.tabs(value="Transcript", on_change=self.below_turned).props(
+                        "vertical dense no-caps"
+                    ) as below:
+                        for name in ("Transcript", "Anomalies", "Details"):
+                            ui.tab(name)
+                    with (
+                        ui.tab_panels(below, value="Transcript", animated=False)
+                        .props("keep-alive")
+                        .classes("fk-fill")
+                    ):
+                        with ui.tab_panel("Transcript").classes("p-0 fk-fill"):
+                            self.transcript = Transcript(tab)
+                        with ui.tab_panel("Anomalies").classes("p-0 fk-fill"):
+                            self.anomalies = Anomalies(tab)
+                        with ui.tab_panel("Details").classes("p-0 fk-fill"):
+                            self.details = Details(tab)
             with ui.tab_panel("Hosts").classes("p-0 fk-fill"):
                 Grid("hosts")
             with ui.tab_panel("Services").classes("p-0 fk-fill"):
@@ -110,7 +126,7 @@ class _Page:
                     self.lazy[kind.name] = kind(tab)
         with self.tools:
             self.grid.columns_menu()
-        RowMenu(tab, self.transcript.follow)
+        RowMenu(tab, self.follow_flow)
         ui.on("fk-selected", self.selected)
         ui.on("fk-follow", self.follow)
         ui.on("fk-shown", self.told)
@@ -130,11 +146,25 @@ class _Page:
         if isinstance(rows, list) and args.get("kind") in ("flows", "hosts", "services"):
             self.tab.select(str(args["kind"]), [row for row in rows if isinstance(row, dict)])
 
-    def follow(self, event: Any) -> None:
+    async def follow(self, event: Any) -> None:
         args = arguments(event)
         row = args.get("row")
         if args.get("kind") == "flows" and isinstance(row, dict):
-            self.transcript.follow(int(row["flow_id"]))
+            await self.follow_flow(int(row["flow_id"]))
+
+    async def follow_flow(self, flow: int) -> None:
+        """Show what it said, what is odd about it, and all that is known of it."""
+        self.transcript.follow(flow)
+        self.details.look(flow)
+        if self.below == "Anomalies":
+            await self.anomalies.look(flow)
+
+    async def below_turned(self, event: Any) -> None:
+        self.below = str(event.value)
+        if self.below == "Anomalies":
+            await self.anomalies.look(self.transcript.flow)
+        elif self.below == "Transcript":
+            self.transcript.load()  # what was asked for while it was not there came to nothing
 
     def told(self, event: Any) -> None:
         args = arguments(event)
@@ -194,7 +224,7 @@ class _Page:
 
             await tab.hide(flow_term(int(row["flow_id"]) for row in tab.rows))
         elif key == "f" and tab.kind == "flows" and tab.rows:
-            self.transcript.follow(int(tab.rows[0]["flow_id"]))
+            await self.follow_flow(int(tab.rows[0]["flow_id"]))
         elif key == "e":
             self.icon.save()
         elif key in ("?", "shift+?"):
