@@ -21,7 +21,8 @@ from .stream import talk
     "roots",
     multiple=True,
     metavar="DIR",
-    help="Captures below this folder may be opened, and results written there; may be given several times.  [default: the folders of the given paths]",
+    help="Captures below this folder may be opened, and results written there; may be given several "
+    "times.  [default: the folders of the given paths]",
 )
 @click.option(
     "--port",
@@ -72,8 +73,8 @@ def ui(paths: tuple[str, ...], **given: Any) -> int:
     if given["password_file"] is not None:
         password = given["password_file"].read_text(encoding="utf-8").partition("\n")[0].strip()
     plan = UiPlan(
-        paths, plain_roots(given["roots"]), given["host"], given["port"], given["names"], given["tls_cert"], given["tls_key"],
-        password, given["open_with"], parse_size(given["max_upload"]),
+        paths, plain_roots(given["roots"]), given["host"], given["port"], given["names"],
+        given["tls_cert"], given["tls_key"], password, given["open_with"], parse_size(given["max_upload"]),
     )  # fmt: skip
     server = Server(plan, read_options(given))
 

@@ -129,7 +129,8 @@ class Guard:
         cookie = f"{self._door.cookie}={self._door.token}; Path=/; HttpOnly; SameSite=Strict{secure}"
         # What begins with two slashes would be another host.
         location = "/" + to.lstrip("/\\")
-        headers = [(b"location", location.encode("latin-1", "replace")), (b"set-cookie", cookie.encode("latin-1")),
+        headers = [(b"location", location.encode("latin-1", "replace")),
+                   (b"set-cookie", cookie.encode("latin-1")),
                    (b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]  # fmt: skip
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
@@ -153,7 +154,8 @@ def _policy(nonce: str) -> str:
     # The page's framework compiles its templates in the browser and evaluates what the server sends over the
     # websocket: both need unsafe-eval. Inline handlers and scripts without the nonce never run.
     return (
-        f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
@@ -228,7 +230,8 @@ async def _page(send: Send, status: int, body: str) -> None:
 def _login(said: str) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>flowkeep</title>'
-        "<style>body{font:16px system-ui;display:grid;place-items:center;height:100vh;margin:0;color-scheme:light dark}"
+        "<style>body{font:16px system-ui;display:grid;place-items:center;height:100vh;margin:0}"
+        ":root{color-scheme:light dark}"
         "form{display:grid;gap:.8rem;width:18rem}input,button{font:inherit;padding:.5rem}</style>"
         f'<form method="post" action="{LOGIN}"><h1>flowkeep</h1><label for="p">Password</label>'
         '<input id="p" name="password" type="password" autofocus required autocomplete="current-password">'

@@ -135,7 +135,8 @@ class Server:
         app: Any = Guard(application(plan, self.library, self.door), self.door)
         config = uvicorn.Config(
             app, log_level="warning", lifespan="on", server_header=False, date_header=False,
-            ssl_certfile=plan.tls_cert, ssl_keyfile=plan.tls_key, timeout_graceful_shutdown=2, access_log=False,
+            ssl_certfile=plan.tls_cert, ssl_keyfile=plan.tls_key, timeout_graceful_shutdown=2,
+            access_log=False,
             h11_max_incomplete_event_size=1 << 20, ws_max_size=1 << 20,
         )  # fmt: skip
         try:

@@ -20,14 +20,16 @@ _STYLE = (
 async def docs(request: Request) -> HTMLResponse:
     """A page about each call."""
     described: dict[str, Any] = request.app.openapi()
-    out = [f"<!doctype html><html lang=en><meta charset=utf-8><title>flowkeep API</title><style>{_STYLE}</style>"
-           "<h1>API</h1><p>JSON over HTTP; the same calls as the pages make. Scripts send the token of the opened URL as "
+    out = ["<!doctype html><html lang=en><meta charset=utf-8><title>flowkeep API</title>"
+           f"<style>{_STYLE}</style><h1>API</h1>"
+           "<p>JSON over HTTP; the same calls as the pages make. Scripts send the token of the opened URL as "
            "<code>Authorization: Bearer TOKEN</code>. The machine-readable form is "
            "<a href=/api/openapi.json>openapi.json</a>.</p>"]  # fmt: skip
     for path, methods in described["paths"].items():
         for method, call in methods.items():
             out.append(
-                f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p>{escape(call.get('description', ''))}</p>"
+                f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2>"
+                f"<p>{escape(call.get('description', ''))}</p>"
             )
             rows = [
                 f"<tr><td><code>{escape(p['name'])}</code><td>{escape(str(p['schema'].get('type', '')))}"

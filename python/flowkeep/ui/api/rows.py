@@ -41,8 +41,9 @@ def _columns(text: str | None, there: list[str]) -> list[str] | None:
 async def flows(
     request: Request, offset: Offset = 0, limit: Limit = 100, columns: Columns = None
 ) -> dict[str, Any]:
-    """Flows of a view: a page of rows, and what each filter left. Fields of the view: ``filter`` (as tcpdump),
-    ``where`` (SQL), ``keyword``, ``since``, ``until``, ``hide`` (several times), ``invert``, ``sort`` (``-bytes``)."""
+    """Flows of a view: a page of rows, and what each filter left. The view's fields: ``filter`` (as tcpdump),
+    ``where`` (SQL), ``keyword``, ``since``, ``until``, ``hide`` (several times), ``invert``, and ``sort``
+    (``-bytes``)."""
     loaded, wanted, picked = await chosen(request)
     names = _columns(columns, loaded.frame.columns)
     rows = await aside(lambda: loaded.page(picked, wanted.sort, offset, limit, names))
@@ -112,7 +113,8 @@ async def _page(request: Request, kind: str, offset: int, limit: int) -> dict[st
 
     def work() -> dict[str, Any]:
         made = _made(request, loaded, wanted, picked, kind)
-        return {"rows": made.page(None, wanted.sort, offset, limit), "total": made.frame.height, "steps": _steps(picked),
+        rows = made.page(None, wanted.sort, offset, limit)
+        return {"rows": rows, "total": made.frame.height, "steps": _steps(picked),
                 "version": library(request).version}  # fmt: skip
 
     return await aside(work)

@@ -111,7 +111,8 @@ def _name(ids: list[int]) -> str:
 
 @router.get("/api/extract")
 async def extract(
-    request: Request, flow: Annotated[str, Query(max_length=100_000, description="flow_ids joined by commas.")] = "",
+    request: Request,
+    flow: Annotated[str, Query(max_length=100_000, description="flow_ids joined by commas.")] = "",
     form: Form = "auto",
 ) -> StreamingResponse:  # fmt: skip
     """The packets of the flows of a view, or of those named, as a capture."""

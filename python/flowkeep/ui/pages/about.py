@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import ui
 
 from ...errors import FlowkeepError
 from ..api.flow import odd, streams
@@ -32,7 +33,7 @@ class Anomalies:
                     {"name": "text", "label": "In words", "field": "text", "align": "left"},
                 ],
                 rows=[], row_key="n", pagination=0,
-            ).props("dense flat virtual-scroll").classes("w-full grow").style("min-height: 0").mark("anomalies")  # fmt: skip
+            ).props("dense flat virtual-scroll").classes("w-full grow").mark("anomalies")  # fmt: skip
 
     async def look(self, flow: int) -> None:
         """Show those of this flow."""
@@ -42,8 +43,8 @@ class Anomalies:
         self.flow = flow
         self.said.set_text(f"flow {flow}: reading …")
         try:
-            stream = await run.io_bound(lambda: streams.of(self.tab.library, table.flows, flow, "first"))
-            found: Any = await run.io_bound(lambda: odd(stream))
+            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table.flows, flow, "first"))
+            found: Any = await asyncio.to_thread(lambda: odd(stream))
         except (FlowkeepError, OSError) as error:
             self.said.set_text(str(error))
             self.table.rows = []
@@ -51,8 +52,8 @@ class Anomalies:
             return
         more = f"; {found['more']:,} more are not listed" if found["more"] else ""
         self.said.set_text(
-            f"flow {flow}: {found['client_bytes']:,} bytes from the client, {found['server_bytes']:,} from the "
-            f"server, {len(found['rows']):,} things to know{more}"
+            f"flow {flow}: {found['client_bytes']:,} bytes from the client, {found['server_bytes']:,} from "
+            f"the server, {len(found['rows']):,} things to know{more}"
         )
         self.table.rows = [{**row, "n": n} for n, row in enumerate(found["rows"])]
         self.table.update()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import ui
 
 from ...errors import FlowkeepError
 from ...units import cutoff as as_cutoff
@@ -63,20 +64,21 @@ class Protocols(_Lazy):
             self.chart = ui.echart(_bars([], [], "bytes"), on_point_click=self.picked).classes("fk-fill grow")
             self.table = ui.table(
                 columns=[
-                    {"name": "protocol", "label": "Protocol", "field": "protocol", "align": "left", "sortable": True},
+                    {"name": "protocol", "label": "Protocol", "field": "protocol", "align": "left",
+                     "sortable": True},
                     {"name": "flows", "label": "Flows", "field": "flows", "sortable": True},
                     {"name": "bytes", "label": "Bytes", "field": "bytes", "sortable": True},
                     {"name": "share", "label": "Share", "field": "share"},
                 ],
                 rows=[], row_key="protocol", pagination=0,
-            ).props("dense flat virtual-scroll").classes("w-96").style("height: 100%").mark("protocols")  # fmt: skip
+            ).props("dense flat virtual-scroll").classes("w-96 h-full").mark("protocols")  # fmt: skip
 
     async def make(self) -> None:
         """Draw the shares of this view."""
         table = self.tab.library.table
         assert table is not None
         view = self.tab.view
-        shares = await run.io_bound(lambda: rows.shares(table, table.choose(view)))
+        shares = await asyncio.to_thread(lambda: rows.shares(table, table.choose(view)))
         total = sum(row["bytes"] for row in shares) or 1
         self.table.rows = [
             {**row, "flows": f"{row['flows']:,}", "bytes": size(row["bytes"]),
@@ -132,7 +134,7 @@ class Timeline(_Lazy):
         table = self.tab.library.table
         assert table is not None
         view = replace(self.tab.view, since_ns=None, until_ns=None)
-        made = await run.io_bound(lambda: rows.spread(table, table.choose(view), _BINS))
+        made = await asyncio.to_thread(lambda: rows.spread(table, table.choose(view), _BINS))
         self.start, self.step, self.steps = int(made["start_ns"]), int(made["step_ns"]), len(made["bytes"])
         self.chart.options.clear()
         begin = [(self.start + i * self.step) // 1_000_000 for i in range(self.steps)]
@@ -147,8 +149,10 @@ class Timeline(_Lazy):
             "tooltip": {"trigger": "axis"}, "legend": {"top": 0},
             "xAxis": {"type": "time"},
             "yAxis": [{"type": "value", "axisLabel": {":formatter": "v => fk.bytes(v)"}},
-                      {"type": "value", "axisLabel": {":formatter": "v => fk.count(v)"}, "splitLine": {"show": False}}],
-            "dataZoom": [{"type": "slider", "filterMode": "none", **zoom}, {"type": "inside", "filterMode": "none"}],
+                      {"type": "value", "axisLabel": {":formatter": "v => fk.count(v)"},
+                       "splitLine": {"show": False}}],
+            "dataZoom": [{"type": "slider", "filterMode": "none", **zoom},
+                         {"type": "inside", "filterMode": "none"}],
             "series": [
                 {"name": "bytes", "type": "bar", "barWidth": "95%", "itemStyle": {"color": "#7b3fb5"},
                  "data": [list(pair) for pair in zip(begin, made["bytes"], strict=True)]},
@@ -206,7 +210,7 @@ class WhatIf(_Lazy):
         """Read the captures once more, for every cutoff at the same time."""
         self.version = self.tab.library.version
         self.said.set_text("reading the captures …")
-        self.whole = await run.io_bound(lambda: trim.curve_of(self.tab.library))
+        self.whole = await asyncio.to_thread(lambda: trim.curve_of(self.tab.library))
         self.curve = self.whole["cutoffs"]
         if not self.curve:
             return
@@ -214,11 +218,13 @@ class WhatIf(_Lazy):
         whole = [[one["cutoff"], self.whole["flows"] - one["flows_cut"]] for one in self.curve]
         self.chart.options.clear()
         self.chart.options.update({
-            "animation": False, "grid": {"left": 90, "right": 90, "top": 40, "bottom": 50}, "legend": {"top": 0},
+            "animation": False, "legend": {"top": 0},
+            "grid": {"left": 90, "right": 90, "top": 40, "bottom": 50},
             "tooltip": {"trigger": "axis"},
             "xAxis": {"type": "log", "name": "cutoff", "axisLabel": {":formatter": "v => fk.bytes(v)"}},
             "yAxis": [
-                {"type": "value", "name": "bytes kept", "min": 0, "axisLabel": {":formatter": "v => fk.bytes(v)"}},
+                {"type": "value", "name": "bytes kept", "min": 0,
+                 "axisLabel": {":formatter": "v => fk.bytes(v)"}},
                 {"type": "value", "name": "flows whole", "min": 0, "splitLine": {"show": False},
                  "axisLabel": {":formatter": "v => fk.count(v)"}},
             ],
@@ -243,7 +249,8 @@ class WhatIf(_Lazy):
         self.chosen.set_text(as_cutoff(one["cutoff"]))
         saved = 100 * (1 - one["kept_bytes"] / max(self.whole["bytes"], 1))
         self.said.set_text(
-            f"{as_cutoff(one['cutoff'])} would turn {size(self.whole['bytes'])} into {size(one['kept_bytes'])} "
+            f"{as_cutoff(one['cutoff'])} would turn {size(self.whole['bytes'])} into "
+            f"{size(one['kept_bytes'])} "
             f"({saved:.1f} % less) and leave {self.whole['flows'] - one['flows_cut']:,} of "
             f"{self.whole['flows']:,} flows whole"
         )
@@ -275,11 +282,13 @@ class WhatIf(_Lazy):
                 ).props("no-caps unelevated").mark("trim-now")
         dialog.open()
 
-    async def _trim(self, close: Callable[[], None], amount: str, folder: str) -> None:
+    async def _trim(self, close: Callable[[], object], amount: str, folder: str) -> None:
         close()
         self.tab.say("trimming …")
         try:
-            report = await run.io_bound(lambda: trim.cut_into(self.tab.library, amount, folder, ledger=True))
+            report = await asyncio.to_thread(
+                lambda: trim.cut_into(self.tab.library, amount, folder, ledger=True)
+            )
         except (FlowkeepError, OSError) as error:
             self.tab.complain(str(error))
             return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import ui
 
 from ...errors import FlowkeepError
 from ...units import size
@@ -29,7 +30,8 @@ class Files:
                         {"name": "is", "label": "", "field": "is", "align": "left"},
                     ],
                     rows=[], row_key="path", selection="multiple",
-                ).props('dense flat bordered no-data-label="no capture is open"').classes("w-full").mark("open-captures")  # fmt: skip
+                ).props('dense flat bordered no-data-label="no capture is open"')  # fmt: skip
+                self.open.classes("w-full").mark("open-captures")
                 with ui.row():
                     ui.button("Leave away", icon="close", on_click=self.leave).props("flat dense no-caps")
                 with ui.row().classes("w-full items-center gap-2 no-wrap"):
@@ -66,7 +68,8 @@ class Files:
         """Show what is open."""
         now = state(self.tab.library)
         self.open.rows = [
-            {"path": c["path"], "name": c["name"], "size": size(c["size"]), "packets": f"{c['packets']:,}" if c["packets"] is not None else "",
+            {"path": c["path"], "name": c["name"], "size": size(c["size"]),
+             "packets": "" if c["packets"] is None else f"{c['packets']:,}",
              "is": ", ".join(word for word in ("trimmed", "indexed") if c[word])} for c in now["captures"]
         ]  # fmt: skip
         self.open.update()
@@ -83,7 +86,7 @@ class Files:
 
     async def _open(self, path: str) -> bool:
         try:
-            await run.io_bound(self.tab.library.open, [path])
+            await asyncio.to_thread(self.tab.library.open, [path])
         except (FlowkeepError, OSError) as error:
             self.tab.complain(str(error))
             return False
@@ -95,7 +98,7 @@ class Files:
         chosen = {row["path"] for row in self.open.selected}
         for capture in list(self.tab.library.found.captures):
             if str(capture.path) in chosen:
-                await run.io_bound(self.tab.library.close, capture.path)
+                await asyncio.to_thread(self.tab.library.close, capture.path)
         self.open.selected = []
         self.refresh()
 
@@ -133,7 +136,8 @@ class Files:
         """An upload goes on."""
         args = arguments(event)
         self.sent.set_text(
-            f"{args.get('name')}: {size(float(args.get('done') or 0))} of {size(float(args.get('total') or 0))}"
+            f"{args.get('name')}: {size(float(args.get('done') or 0))} of "
+            f"{size(float(args.get('total') or 0))}"
         )
 
     def uploaded(self, event: Any) -> None:

@@ -52,6 +52,12 @@ def completions(text: str, words: list[str]) -> list[str]:
     return [stem + each for each in words if each.lower().startswith(word.lower()) and each != word][:12]
 
 
+def _changed(view: View, name: str, text: str) -> View:
+    if name == "filter":
+        return replace(view, filter=text)
+    return replace(view, where=text) if name == "where" else replace(view, keyword=text)
+
+
 class FilterBar:
     """Three fields and what follows from them."""
 
@@ -74,7 +80,7 @@ class FilterBar:
                 .props('flat dense aria-label="Redo"')
                 .tooltip("Redo (Ctrl+Shift+Z)")
             )
-            self.clear = ui.button(icon="filter_alt_off", on_click=lambda: tab.show(View(sort=tab.view.sort))).props(
+            self.clear = ui.button(icon="filter_alt_off", on_click=lambda: tab.show(View())).props(
                 'flat dense aria-label="Clear all filters"'
             ).tooltip("Clear all filters")  # fmt: skip
         with ui.row().classes("w-full items-end gap-3 px-3 no-wrap"):
@@ -88,14 +94,15 @@ class FilterBar:
             ui.input(placeholder=label, value=getattr(self.tab.view, name)).classes("grow fk-mono").mark(name)
         )
         field.props(
-            f'dense outlined clearable debounce=0 spellcheck=false autocomplete=off aria-label="{label}" for="fk-{name}"'
+            "dense outlined clearable debounce=0 spellcheck=false autocomplete=off "
+            f'aria-label="{label}" for="fk-{name}"'
         )
         with field:
             menu = ui.menu().props("no-focus no-parent-event fit").classes("fk-mono")
 
         async def apply() -> None:
             menu.close()
-            await self.tab.show(replace(self.tab.view, **{name: (field.value or "").strip()}))
+            await self.tab.show(_changed(self.tab.view, name, (field.value or "").strip()))
 
         def offer() -> None:
             text = field.value or ""

@@ -140,7 +140,7 @@ class CaptureIcon:
 
     def open_with(self) -> None:
         """Start the program that was named."""
-        body = {"flows": self.ids(), "view": {}}
+        body: dict[str, Any] = {"flows": self.ids(), "view": {}}
         if body["flows"] is None:
             view: dict[str, Any] = {}
             for name, value in self.tab.view.query():

@@ -22,9 +22,10 @@ from .transcript import Transcript
 
 PAGES = ("Files", "Flows", "Hosts", "Services", "Protocols", "Timeline", "Trim")
 _KEYS = (
-    ("/", "keyword filter"), ("B", "filter as tcpdump"), ("S", "SQL filter"), ("I", "invert hiding"), ("H", "hide the selected flows"),
-    ("F, Enter", "follow the selected flow"), ("U, Ctrl+Z", "undo"), ("Ctrl+Shift+Z", "redo"), ("E", "save packets"),
-    ("1 to 9", "pages"), ("?", "this list"), ("arrows, Space", "move and select in a table"), ("Esc", "leave a field"),
+    ("/", "keyword filter"), ("B", "filter as tcpdump"), ("S", "SQL filter"), ("I", "invert hiding"),
+    ("H", "hide the selected flows"), ("F, Enter", "follow the selected flow"), ("U, Ctrl+Z", "undo"),
+    ("Ctrl+Shift+Z", "redo"), ("E", "save packets"), ("1 to 9", "pages"), ("?", "this list"),
+    ("arrows, Space", "move and select in a table"), ("Esc", "leave a field"),
 )  # fmt: skip
 
 
@@ -54,9 +55,7 @@ class _Page:
         dark = ui.dark_mode(None)
         with ui.header().classes("items-center gap-2 px-3 py-0 no-wrap").style("height: 44px"):
             ui.label("flowkeep").classes("text-h6")
-            with ui.tabs(value=tab.page, on_change=self.turned).props(
-                "dense inline-label no-caps"
-            ) as self.tabs:
+            with ui.tabs(on_change=self.turned).props("dense inline-label no-caps") as self.tabs:
                 for page in PAGES:
                     ui.tab(page)
             ui.space()
@@ -100,9 +99,7 @@ class _Page:
                 with split.before:
                     self.grid = Grid("flows", tab.view.sort)
                 with split.after, ui.row().classes("fk-fill no-wrap gap-0"):
-                    with ui.tabs(value="Transcript", on_change=self.below_turned).props(
-                        "vertical dense no-caps"
-                    ) as below:
+                    with ui.tabs(on_change=self.below_turned).props("vertical dense no-caps") as below:
                         for name in ("Transcript", "Anomalies", "Details"):
                             ui.tab(name)
                     with (
@@ -172,7 +169,8 @@ class _Page:
         self.bar.left(steps)
         if steps:
             self.shown.set_text(
-                f"{int(steps[-1]['rows']):,} of {int(steps[0]['rows']):,} flows, {size(float(steps[-1]['bytes']))}"
+                f"{int(steps[-1]['rows']):,} of {int(steps[0]['rows']):,} flows, "
+                f"{size(float(steps[-1]['bytes']))}"
             )
 
     async def look(self) -> None:

@@ -23,8 +23,12 @@ class Grid:
         options: dict[str, Any] = {
             "columnDefs": columns, "rowModelType": "infinite", "cacheBlockSize": 100, "maxBlocksInCache": 40,
             "rowBuffer": 20, "rowHeight": 24, "headerHeight": 28, "maxConcurrentDatasourceRequests": 2,
-            "rowSelection": {"mode": "multiRow", "checkboxes": False, "headerCheckbox": False, "enableClickSelection": True},
-            "tooltipShowDelay": 400, "suppressDragLeaveHidesColumns": True, "preventDefaultOnContextMenu": True,
+            "rowSelection": {
+                "mode": "multiRow", "checkboxes": False, "headerCheckbox": False,
+                "enableClickSelection": True,
+            },
+            "tooltipShowDelay": 400, "suppressDragLeaveHidesColumns": True,
+            "preventDefaultOnContextMenu": True,
             "multiSortKey": "ctrl", "alwaysMultiSort": False, "suppressMultiSort": True,
             "overlayNoRowsTemplate": "nothing is left by these filters",
             ":onGridReady": f"p => fk.grid('{kind}', p.api)",
@@ -34,7 +38,8 @@ class Grid:
             ":onColumnResized": f"p => p.finished && fk.keepColumns('{kind}')",
             ":onColumnMoved": f"p => p.finished && fk.keepColumns('{kind}')",
             ":onSortChanged": f"() => fk.keepColumns('{kind}')",
-            ":onCellKeyDown": f"p => p.event.key === 'Enter' && p.data && emitEvent('fk-follow', {{kind: '{kind}', row: p.data}})",
+            ":onCellKeyDown": "p => p.event.key === 'Enter' && p.data && "
+                              f"emitEvent('fk-follow', {{kind: '{kind}', row: p.data}})",
         }  # fmt: skip
         if kind == "flows":
             options[":getRowId"] = "p => String(p.data.flow_id)"
@@ -46,15 +51,15 @@ class Grid:
 
     def columns_menu(self) -> None:
         """A button with a check for each column."""
-        with (
-            ui.button(icon="view_column").props('flat dense aria-label="Columns"').tooltip("Columns"),
-            ui.menu(),
-        ):
-            with ui.column().classes("gap-0 p-2").style("max-height: 60vh; overflow: auto"):
-                for column in TABLES[self.kind]:
-                    ui.checkbox(
-                        column.title if column.title != "Port" else column.name.replace("_", " ").capitalize(), value=column.shown,
-                        on_change=lambda e, name=column.name: ui.run_javascript(
-                            f"fk.showColumn('{self.kind}', '{name}', {str(bool(e.value)).lower()})"
-                        ),
-                    ).props("dense")  # fmt: skip
+        button = ui.button(icon="view_column").props('flat dense aria-label="Columns"').tooltip("Columns")
+        with button, ui.menu(), ui.column().classes("gap-0 p-2").style("max-height: 60vh; overflow: auto"):
+            for column in TABLES[self.kind]:
+                name = column.name
+                words = name.replace("_", " ").capitalize() if column.title == "Port" else column.title
+                ui.checkbox(
+                    words,
+                    value=column.shown,
+                    on_change=lambda e, name=name: ui.run_javascript(
+                        f"fk.showColumn('{self.kind}', '{name}', {str(bool(e.value)).lower()})"
+                    ),
+                ).props("dense")

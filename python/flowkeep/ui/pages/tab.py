@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from nicegui import context, run, ui
+from nicegui import context, ui
 
 from ...errors import FlowkeepError
 from ...text import safe
@@ -47,7 +48,7 @@ class Tab:
         table = self.library.table
         if table is not None:
             try:
-                await run.io_bound(table.choose, view)
+                await asyncio.to_thread(table.choose, view)
             except (FlowkeepError, OSError) as error:
                 self.complain(error)
                 return False

@@ -73,7 +73,8 @@ class Transcript:
         """Ask for what is to be shown."""
         if self.flow < 0:
             return
-        wanted = {"show": self.show.value, "encoding": self.encoding.value, "decode": "true" if self.decode.value else "false",
+        wanted = {"show": self.show.value, "encoding": self.encoding.value,
+                  "decode": "true" if self.decode.value else "false",
                   "begin": str(self.begin), "size": str(_STEP), "find": self.find.value or ""}  # fmt: skip
         self.tab.run(f"fk.transcript('{self.box.html_id}', {self.flow}, {json.dumps(wanted)})")
 
