@@ -144,7 +144,7 @@ class Server:
         except (OSError, ssl.SSLError) as error:
             self._socket.close()
             raise UsageError(f"TLS: {safe(str(plan.tls_cert))}: {error}") from None
-        self._server = uvicorn.Server(config)
+        self._server = _server(config)
 
     @property
     def url(self) -> str:
@@ -168,6 +168,30 @@ class Server:
     def stop(self) -> None:
         """Ask it to end; from any thread."""
         self._server.should_exit = True
+
+
+def _server(config: Any) -> Any:
+    import signal
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+
+    import uvicorn
+
+    class Calm(uvicorn.Server):
+        """Ends with status 0 when it is told to end, and does not pass the signal on."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            before = {}
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before[number] = signal.signal(number, self.handle_exit)
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    return Calm(config)
 
 
 def plain_roots(names: Sequence[str]) -> tuple[Path, ...]:

@@ -292,7 +292,7 @@ def _expression(term: Term, columns: list[str]) -> pl.Expr:
 
 def plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON can hold them: a time is ISO 8601 with nanoseconds (UTC), a duration an integer of
-    nanoseconds; a number that JavaScript would round is text."""
+    nanoseconds; a number that JavaScript would round is text; text is harmless."""
     import polars as pl
 
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
@@ -304,4 +304,8 @@ def plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
         for name, value in row.items():
             if isinstance(value, int) and abs(value) > 1 << 53:
                 row[name] = str(value)
+            elif isinstance(value, str) and not (value.isascii() and value.isprintable()):
+                row[name] = safe(value)
+            elif isinstance(value, list):
+                row[name] = [safe(item) for item in value]
     return rows

@@ -292,4 +292,4 @@ class WhatIf(_Lazy):
         except (FlowkeepError, OSError) as error:
             self.tab.complain(str(error))
             return
-        self.tab.say(f"{size(report.total('bytes'))} became {size(report.total('kept_bytes'))} in {folder}")
+        self.tab.say(f"{size(report.total('size'))} became {size(report.total('out_bytes'))} in {folder}")

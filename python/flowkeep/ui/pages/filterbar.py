@@ -100,9 +100,11 @@ class FilterBar:
         with field:
             menu = ui.menu().props("no-focus no-parent-event fit").classes("fk-mono")
 
-        async def apply() -> None:
+        async def apply(event: Any) -> None:
             menu.close()
-            await self.tab.show(_changed(self.tab.view, name, (field.value or "").strip()))
+            # What stands in the field: the last letters may not have come here yet.
+            text = event.args if isinstance(event.args, str) else ""
+            await self.tab.show(_changed(self.tab.view, name, text.strip()))
 
         def offer() -> None:
             text = field.value or ""
@@ -116,8 +118,8 @@ class FilterBar:
                     ui.menu_item(each, on_click=lambda each=each: field.set_value(each), auto_close=False)
             menu.open()
 
-        field.on("keydown.enter", apply)
-        field.on("clear", apply)
+        field.on("keydown.enter", apply, js_handler="(e) => emit(e.target.value)")
+        field.on("clear", apply, js_handler="() => emit('')")
         if name != "keyword":
             field.on_value_change(offer)
         return field

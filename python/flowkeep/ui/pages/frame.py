@@ -80,7 +80,7 @@ class _Page:
             )
         self.bar = FilterBar(tab)
         with ui.row().classes("w-full items-center px-2 no-wrap gap-1"):
-            self.shown = ui.label("").classes("text-caption fk-mono").mark("shown")
+            self.shown = ui.label("").classes("text-caption fk-mono fk-shown")
             ui.space()
             self.icon = CaptureIcon(tab)
             self.tools = ui.row().classes("gap-1")
@@ -208,10 +208,7 @@ class _Page:
 
     async def key(self, event: Any) -> None:
         key, tab = str(event.args), self.tab
-        if key in ("/", "b", "s"):
-            name = {"/": "keyword", "b": "filter", "s": "where"}[key]
-            tab.run(f"document.querySelector('#fk-{name}').focus()")
-        elif key == "i":
+        if key == "i":
             await self.bar.invert()
         elif key in ("u", "ctrl+z"):
             await tab.back()

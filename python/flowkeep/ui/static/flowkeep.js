@@ -172,7 +172,14 @@ window.fk = (() => {
     if (e.key === "Escape" && typing) { e.target.blur(); return; }
     if (typing && !(e.ctrlKey || e.metaKey)) return;
     const key = `${e.ctrlKey || e.metaKey ? "ctrl+" : ""}${e.shiftKey ? "shift+" : ""}${e.key.toLowerCase()}`;
-    const known = ["/", "b", "s", "i", "h", "u", "f", "e", "?", "shift+?", "ctrl+z", "ctrl+shift+z", "ctrl+y", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    const field = { "/": "keyword", b: "filter", s: "where" }[key];
+    if (field && !typing) {
+      // Here, and not by way of the server: the next key belongs to the field already.
+      e.preventDefault();
+      document.getElementById(`fk-${field}`).focus();
+      return;
+    }
+    const known = ["i", "h", "u", "f", "e", "?", "shift+?", "ctrl+z", "ctrl+shift+z", "ctrl+y", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
     if (!known.includes(key) || (typing && key.startsWith("ctrl+"))) return;
     e.preventDefault();
     emitEvent("fk-key", key);
