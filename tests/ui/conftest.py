@@ -31,7 +31,8 @@ class Served:
         found = re.fullmatch(r"open (http://\S+?/)\?token=(\S+)\n", line)
         assert found, line + self.process.stderr.read().decode()
         self.base, self.token = found[1], found[2]
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         self.wait()
 
     def _read(self) -> None:
@@ -70,8 +71,10 @@ class Served:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
-        assert self.process.stdout is not None and self.process.stderr is not None
-        self.process.stdout.close()
+        self.reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
         assert not [line for line in self.lines if "Traceback" in line], self.lines
 
 

@@ -56,7 +56,7 @@ async def listed(request: Request) -> dict[str, Any]:
 
 @router.post("")
 async def add(request: Request, wanted: Paths) -> dict[str, Any]:
-    """Open captures below the folders of this server, beside those that are open unless ``append`` is false."""
+    """Open captures below the folders of this server, beside those that are open, or alone (``append``)."""
     await aside(lambda: library(request).open(wanted.paths, append=wanted.append))
     return state(library(request))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -56,7 +57,9 @@ def cut_into(open_: Library, cutoff: str, folder: str, *, ledger: bool) -> TrimR
     if not _busy.acquire(blocking=False):
         raise BusyError("another trim is under way: wait until it is done")
     try:
-        return trim(open_.found, policy, TrimPlan(output=output, ledger=ledger), open_.options)
+        # What is open was chosen, and no folder is read again: the results may lie inside of one.
+        found = replace(open_.found, roots=[])
+        return trim(found, policy, TrimPlan(output=output, ledger=ledger), open_.options)
     finally:
         _busy.release()
 
