@@ -17,6 +17,7 @@ PYTHON = [
     {"rows"},
     {"cut", "flow", "stream", "paths", "demo"},
     {"sink"},
+    {"retain"},
     {"ops"},
     {"dataset"},
     {"cli"},

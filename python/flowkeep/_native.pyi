@@ -21,7 +21,11 @@ __all__ = [
     "Trimmer",
     "anomaly_names",
     "build_index",
+    "curve_cutoffs",
+    "ledger_curve",
     "ledger_first_ts",
+    "ledger_flows",
+    "ledger_metadata",
     "overlap_policies",
     "probe",
     "program_problem",
@@ -510,6 +514,18 @@ def probe(path: str) -> Probe:
     """Read the first packet of a capture.
 
     Raises flowkeep.errors.NotACaptureError (unknown format, empty file) and OSError."""
+
+def curve_cutoffs() -> list[int]:
+    """The cutoffs of the curves in ledgers: six a decade, from 100 bytes to 10 GB."""
+
+def ledger_metadata(paths: Sequence[str]) -> list[tuple[dict[str, str] | None, str | None]]:
+    """Per ledger: its metadata (docs/formats/ledger.md) without ``flowkeep.``, or why it has none."""
+
+def ledger_curve(path: str) -> str:
+    """``flowkeep.curve`` as it would stand in the metadata, from the rows. Raises LedgerError."""
+
+def ledger_flows(path: str) -> FlowTable:
+    """The flows of a ledger, as its file had them before it was ever trimmed. Raises LedgerError."""
 
 def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
     """Time of the first packet that a capture of ``size`` bytes had before it was trimmed.

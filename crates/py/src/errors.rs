@@ -48,7 +48,7 @@ pub fn written(py: Python<'_>, path: &Path, error: &io::Error) -> PyErr {
 
 /// The name made harmless for a terminal: messages hold no other.
 #[allow(clippy::unnecessary_debug_formatting)] // it escapes, which is what is wanted
-fn safe(py: Python<'_>, path: &Path) -> String {
+pub fn safe(py: Python<'_>, path: &Path) -> String {
     py.import("flowkeep.text")
         .and_then(|module| module.getattr("safe"))
         .and_then(|safe| safe.call1((path,)))

@@ -9,6 +9,7 @@ mod errors;
 mod extractor;
 mod flows;
 mod index;
+mod ledgers;
 mod rebuilder;
 mod reports;
 mod scanner;
@@ -46,6 +47,10 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(index::verify_index, m)?)?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(ledger_first_ts, m)?)?;
+    m.add_function(wrap_pyfunction!(ledgers::curve_cutoffs, m)?)?;
+    m.add_function(wrap_pyfunction!(ledgers::ledger_metadata, m)?)?;
+    m.add_function(wrap_pyfunction!(ledgers::ledger_curve, m)?)?;
+    m.add_function(wrap_pyfunction!(ledgers::ledger_flows, m)?)?;
     m.add_function(wrap_pyfunction!(protocols, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;
     Ok(())

@@ -27,6 +27,7 @@ COMMANDS = (
     "info",
     "ui",
     "carve",
+    "retain",
     "protocols",
     "demo",
 )

@@ -6,7 +6,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use flowkeep_core::cut::ledger::{adopt, rows, rows_again, Chosen, Row};
-use flowkeep_core::cut::{Behind, Policy, Rest, TrimPcap};
+use flowkeep_core::cut::{Behind, Policy, Rest, Shares, TrimPcap};
 use flowkeep_core::flow::{Side, Tracker};
 use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
 
@@ -19,6 +19,7 @@ use crate::digest::file_digest;
 use crate::source::Source;
 use crate::table::flows::Flows;
 use crate::table::ledger::{self, About};
+use crate::table::sizes;
 
 /// What is wanted of one file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +47,8 @@ pub struct Trim {
     measure: Option<Measure>,
     /// What was measured, file by file.
     ends: HashMap<PathBuf, Vec<[Side; 2]>>,
+    /// Bytes of each listed flow before the file that lists it.
+    before: Vec<u64>,
 }
 
 /// The first of two passes: what all flows come to.
@@ -94,7 +97,7 @@ impl Trim {
             ends: HashMap::new(),
         });
         let state = pipe::Trim::new(settings.rules, settings.seed, policy, ledger);
-        Self { settings, state, measure, ends: HashMap::new() }
+        Self { settings, state, measure, ends: HashMap::new(), before: Vec::new() }
     }
 
     /// Decides as TrimPCAP 1.3 with this limit instead of by the policy. Nothing is read yet.
@@ -198,9 +201,10 @@ impl Trim {
         let first_ts = known.or(file.stats.ends.map(|(first, _)| first));
         end_listing(&mut self.state.tracker, start, totals);
         let chosen = self.chosen(old.as_ref());
+        let before = self.before(old.is_some());
         let rows = self.ledger_rows(old);
         if let (Some(path), Some(rows)) = (wanted.ledger_out, rows) {
-            let about = About {
+            let mut about = About {
                 digest_in: digest_in.clone().unwrap_or_default(),
                 digest_out: digest_out.clone().unwrap_or_default(),
                 policy: wanted.policy.to_owned(),
@@ -210,7 +214,9 @@ impl Trim {
                 sizes: [source.size().unwrap_or_default(), out_bytes],
                 writer: env!("CARGO_PKG_VERSION").to_owned(),
                 chosen,
+                curve: String::new(),
             };
+            about.curve = sizes::curve(&about, &rows, |i| before.get(i).copied().unwrap_or_default());
             write_ledger(path, &about, &rows)?;
         }
         Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
@@ -219,6 +225,7 @@ impl Trim {
     /// The file that begins has been trimmed before.
     fn list(&mut self, old: &Old, policy: &str, ends: Option<Vec<[Side; 2]>>) {
         let listing = adopt(&mut self.state.tracker, &old.rows, old.left());
+        self.before = listing.rows().iter().map(|row| row.running.bytes()).collect();
         let cutter = &mut self.state.cutter;
         let chosen = old.about.chosen[usize::from(old.trimmed)].unwrap_or_default();
         let sampled = matches!(cutter.policy().rest, Rest::Sample(k) if k == chosen.sample);
@@ -242,6 +249,15 @@ impl Trim {
             None => Chosen::by(policy),
         };
         [before, Some(now)]
+    }
+
+    /// Bytes of the flow of each row before the file.
+    fn before(&mut self, listed: bool) -> Vec<u64> {
+        if listed {
+            return std::mem::take(&mut self.before);
+        }
+        let shares = self.state.cutter.shares().map(Shares::all).unwrap_or_default();
+        shares.iter().map(|share| share.before[0].bytes + share.before[1].bytes).collect()
     }
 
     /// The file's rows.

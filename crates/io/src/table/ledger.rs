@@ -47,6 +47,8 @@ pub struct About {
     pub sizes: [u64; 2],
     /// Version of flowkeep that wrote it.
     pub writer: String,
+    /// What each cutoff would leave, see [`super::sizes`]; empty in ledgers of early builds.
+    pub curve: String,
     /// By what the packets of the file were chosen before it was trimmed, and of the trimmed file; `None`: they are
     /// all there.
     pub chosen: [Option<Chosen>; 2],
@@ -70,6 +72,7 @@ pub fn write<W: Write>(out: W, about: &About, rows: &[Row]) -> Result<W, ArrowEr
         ("flowkeep.size_in".to_owned(), about.sizes[0].to_string()),
         ("flowkeep.size_out".to_owned(), about.sizes[1].to_string()),
         ("flowkeep.writer".to_owned(), about.writer.clone()),
+        ("flowkeep.curve".to_owned(), about.curve.clone()),
         ("flowkeep.chosen_in".to_owned(), chosen_text(about.chosen[0])),
         ("flowkeep.chosen_out".to_owned(), chosen_text(about.chosen[1])),
     ]);
@@ -131,6 +134,7 @@ fn open<R: Read + Seek>(input: R) -> Result<(FileReader<R>, About), String> {
         first_ts: text("first_ts").ok().and_then(|ts| ts.parse().ok()),
         sizes: [number("size_in").unwrap_or(0), number("size_out").unwrap_or(0)],
         writer: text("writer")?,
+        curve: text("curve").unwrap_or_default(),
         chosen: [chosen(&text("chosen_in")?)?, chosen(&text("chosen_out")?)?],
     };
     Ok((reader, about))

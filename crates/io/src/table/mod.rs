@@ -5,4 +5,5 @@ pub mod details;
 pub mod flows;
 pub mod ledger;
 pub mod services;
+pub mod sizes;
 pub mod text;
