@@ -15,10 +15,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cache.curve import Curve as Curve
+    from .cache.memory import Cache as Cache
     from .cut import CutPolicy as CutPolicy
     from .dataset import Dataset as Dataset
     from .dataset import open as open
     from .errors import BusyError as BusyError
+    from .errors import CacheError as CacheError
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
@@ -40,6 +43,9 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "BusyError": "errors",
+    "Cache": "cache.memory",
+    "CacheError": "errors",
+    "Curve": "cache.curve",
     "CutPolicy": "cut",
     "DamagedError": "errors",
     "Dataset": "dataset",
@@ -62,9 +68,9 @@ _WHERE = {
 }
 
 __all__ = [
-    "BusyError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError",
-    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError", "NotACaptureError",
-    "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
+    "BusyError", "Cache", "CacheError", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport",
+    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError",
+    "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
     "__version__", "open",
 ]  # fmt: skip
 

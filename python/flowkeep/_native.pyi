@@ -10,7 +10,12 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
+from _typeshed import ReadableBuffer as Buffer
+
 __all__ = [
+    "Cache",
+    "CacheReader",
+    "Capture",
     "Carver",
     "Extractor",
     "FlowTable",
@@ -23,6 +28,7 @@ __all__ = [
     "build_index",
     "curve_cutoffs",
     "ledger_curve",
+    "drop_privileges",
     "ledger_first_ts",
     "ledger_flows",
     "ledger_metadata",
@@ -503,6 +509,65 @@ class Rebuilder:
         """End the output: all flows, bytes written, the most bytes that waited and were remembered."""
     def next_flow(self) -> RebuiltFlow | None:
         """The next flow that was rebuilt, by ``flow_id``."""
+
+_End = tuple[bytes, int | None]
+_Flow = str | tuple[int | None, _End, _End]  # Community ID, or protocol and both ends; None: any
+
+@final
+class Cache:
+    """Packets in a fixed amount of memory. Every method can be called from any thread."""
+
+    def __new__(
+        cls,
+        memory: int,  # bytes that everything takes together at most
+        curve: Sequence[tuple[int, int]],  # (age in ns, bytes), ages rise, bytes fall; -1: all
+        *,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+    ) -> Self: ...
+    def interface(self, name: str, link: int, snap_length: int = 0) -> int:
+        """Make an interface known. The same name and link type again is the same number."""
+    def add(self, interface: int, time: int, data: Buffer, original: int | None = None) -> None:
+        """Take a packet. ``time``: ns since the epoch; ``original``: length on the wire."""
+    def dropped(self, interface: int, packets: int) -> None:
+        """Say that the kernel lost packets."""
+    def replay(self, path: str, *, jobs: int = 1, progress: _Progress | None = None) -> dict[str, Any]:
+        """Take the packets of a capture ("-": standard input) as fast as it goes; their times are the clock.
+
+        Returns packets, bytes, damage (text or None)."""
+    def status(self) -> dict[str, Any]:
+        """What it says of itself, fit for JSON: see docs/cache.md."""
+    def flows(self, *, community_seed: int = 0) -> FlowTable:
+        """The flows of which something is held, with true totals."""
+    def reader(
+        self,
+        *,
+        program: _FilterRules | None = None,
+        since: int | None = None,  # ns
+        until: int | None = None,  # ns, included
+        flows: Sequence[_Flow] | None = None,
+        follow: bool = False,
+        format: str = "pcapng",  # or "pcap"
+    ) -> CacheReader:
+        """Read what is held now, in the order of time."""
+
+@final
+class CacheReader:
+    """A capture file out of a cache. What it has not read stays held for it as far as a bound allows."""
+
+    def read(self, wait: float = 0.0) -> bytes:
+        """The next bytes, about 128 kB where there is more. Empty at the end; of one that follows, empty when nothing
+        came within ``wait`` seconds."""
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def matched(self) -> int:
+        """Packets handed over."""
+    @property
+    def lost(self) -> int:
+        """Packets that were let go before they were read."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""

@@ -25,9 +25,10 @@ COMMANDS = (
     "transcript",
     "index",
     "info",
-    "ui",
     "carve",
+    "cache",
     "retain",
+    "ui",
     "protocols",
     "demo",
 )

@@ -88,7 +88,7 @@ class FlowQuery:
     def __post_init__(self) -> None:
         """Read the lists. Raises OSError, and UsageError for what cannot be meant."""
         self._ids()
-        self._blocks()
+        parse_networks(self.networks)
         if self.where is not None:
             _condition(self.where)
         if self.flow_filter is not None:
@@ -129,19 +129,6 @@ class FlowQuery:
                 )
         return numbers, communities
 
-    def _blocks(self) -> list[tuple[bytes, int]]:
-        blocks = []
-        for text in self.networks:
-            try:
-                network = ipaddress.ip_network(text, strict=False)
-            except ValueError:
-                raise UsageError(
-                    f"{safe(text)!r} is no network: write an address or a CIDR block such as 10.0.0.0/8 "
-                    "or 2001:db8::/32"
-                ) from None
-            blocks.append((network.network_address.packed, network.prefixlen))
-        return blocks
-
     def ids(self, table: Table) -> list[int]:
         """The ``flow_id``s of the flows that are wanted, ascending. Raises UsageError."""
         return self.choose(table).ids
@@ -174,7 +161,7 @@ class FlowQuery:
                 listed |= rows
             wanted &= listed
         if self.networks:
-            wanted &= _numbers(table.inside(self._blocks())) > 0
+            wanted &= _numbers(table.inside(parse_networks(self.networks))) > 0
         if self.flow_filter is not None:
             wanted &= self._matching(table)
         if self.since_ns is not None:
@@ -242,6 +229,21 @@ def _numbers(data: bytes) -> polars.Series:
     if not data:
         return pl.Series([], dtype=pl.UInt8)
     return pl.Series([data]).cast(pl.List(pl.UInt8)).explode()
+
+
+def parse_networks(networks: Sequence[str]) -> list[tuple[bytes, int]]:
+    """Networks as (address, bits that count), from CIDR blocks or addresses. Raises UsageError."""
+    blocks = []
+    for text in networks:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise UsageError(
+                f"{safe(text)!r} is no network: write an address or a CIDR block such as 10.0.0.0/8 "
+                "or 2001:db8::/32"
+            ) from None
+        blocks.append((network.network_address.packed, network.prefixlen))
+    return blocks
 
 
 def _condition(where: str) -> polars.Expr:

@@ -1,0 +1,11 @@
+//! The store of the cache, shared between threads: those that capture and those that read.
+
+mod replay;
+mod shared;
+
+pub use flowkeep_core::cache::{
+    BadSettings, Curve, Format, Interface, InterfaceId, Pattern, Query, ReaderStatus, Settings, Status,
+    Wanted,
+};
+pub use replay::{replay, Replayed};
+pub use shared::{Progress, Reader, Shared};
