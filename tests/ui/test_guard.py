@@ -110,7 +110,7 @@ def test_a_page_gets_a_policy_and_its_scripts_the_nonce() -> None:
     nonce = policy.split("'nonce-")[1].split("'")[0]
     assert page == f'<script nonce="{nonce}">inside</script>'.encode()
     assert headers[b"content-length"] == str(len(page)).encode()
-    assert "'unsafe-inline'" not in policy.split("style-src")[0] and "frame-ancestors 'none'" in policy
+    assert "'unsafe-inline'" not in policy.split("style-src")[0] and "frame-ancestors 'self'" in policy
     assert (
         call(DOOR, host=HOST, authorization=KEY)[1][b"content-security-policy"]
         != headers[b"content-security-policy"]

@@ -12,6 +12,7 @@ from ...units import size
 from ..library import Library
 from ..view import View
 from .about import Anomalies, Details
+from .archive import Cache, Retain
 from .charts import Protocols, Timeline, WhatIf
 from .files import Files
 from .filterbar import FilterBar
@@ -20,7 +21,7 @@ from .grid import Grid
 from .tab import Tab, arguments
 from .transcript import Transcript
 
-PAGES = ("Files", "Flows", "Hosts", "Services", "Protocols", "Timeline", "Trim")
+PAGES = ("Files", "Flows", "Hosts", "Services", "Protocols", "Timeline", "Trim", "Cache", "Retain")
 _KEYS = (
     ("/", "keyword filter"), ("B", "filter as tcpdump"), ("S", "SQL filter"), ("I", "invert hiding"),
     ("H", "hide the selected flows"), ("F, Enter", "follow the selected flow"), ("U, Ctrl+Z", "undo"),
@@ -121,6 +122,9 @@ class _Page:
             for kind in (Protocols, Timeline, WhatIf):
                 with ui.tab_panel(kind.name).classes("p-0 fk-fill"):
                     self.lazy[kind.name] = kind(tab)
+            for name, service in (("Cache", Cache), ("Retain", Retain)):
+                with ui.tab_panel(name).classes("p-0 fk-fill"):
+                    service(tab)
         with self.tools:
             self.grid.columns_menu()
         RowMenu(tab, self.follow_flow)
