@@ -28,6 +28,7 @@ COMMANDS = (
     "carve",
     "cache",
     "retain",
+    "ui",
     "protocols",
     "demo",
 )

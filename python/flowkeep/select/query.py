@@ -135,9 +135,17 @@ class FlowQuery:
 
     def choose(self, table: Table) -> Choice:
         """The flows that are wanted, and what was looked for in vain. Raises UsageError."""
+        frame = table.to_polars()
+        wanted, unmatched = self._mask(table, frame)
+        return Choice(frame["flow_id"].filter(wanted).sort().to_list(), unmatched)
+
+    def mask(self, table: Table) -> polars.Series:
+        """For each row of the table whether it is wanted. Raises UsageError."""
+        return self._mask(table, table.to_polars())[0]
+
+    def _mask(self, table: Table, frame: polars.DataFrame) -> tuple[polars.Series, dict[str, list[int]]]:
         import polars as pl
 
-        frame = table.to_polars()
         wanted = (
             pl.Series([True]).new_from_index(0, len(frame)) if len(frame) else pl.Series([], dtype=pl.Boolean)
         )
@@ -153,7 +161,7 @@ class FlowQuery:
                 listed |= rows
             wanted &= listed
         if self.networks:
-            wanted &= pl.Series(list(table.inside(parse_networks(self.networks))), dtype=pl.UInt8) > 0
+            wanted &= _numbers(table.inside(parse_networks(self.networks))) > 0
         if self.flow_filter is not None:
             wanted &= self._matching(table)
         if self.since_ns is not None:
@@ -164,7 +172,7 @@ class FlowQuery:
             wanted &= self._where(frame)
         if self.invert:
             wanted = ~wanted
-        return Choice(frame["flow_id"].filter(wanted).sort().to_list(), unmatched)
+        return wanted, unmatched
 
     def _named(self, frame: polars.DataFrame) -> polars.Series:
         import polars as pl
@@ -179,11 +187,9 @@ class FlowQuery:
         return frame.select(pl.col("flow_id").is_in(numbers) | by_community).to_series()
 
     def _matching(self, table: Table) -> polars.Series:
-        import polars as pl
-
         assert self.flow_filter is not None
         program, tags = compile_for_flows(self.flow_filter)
-        said = pl.Series(list(table.matching(program, tags=tags)), dtype=pl.UInt8)
+        said = _numbers(table.matching(program, tags=tags))
         open_ = said.filter(said > 1)
         if len(open_):
             raise UsageError(
@@ -218,6 +224,15 @@ class FlowQuery:
         if len(column) == 1 and len(frame) != 1:
             column = column.new_from_index(0, len(frame))
         return column.fill_null(False)
+
+
+def _numbers(data: bytes) -> polars.Series:
+    """One number a byte."""
+    import polars as pl
+
+    if not data:
+        return pl.Series([], dtype=pl.UInt8)
+    return pl.Series([data]).cast(pl.List(pl.UInt8)).explode()
 
 
 def parse_networks(networks: Sequence[str]) -> list[tuple[bytes, int]]:

@@ -271,13 +271,14 @@ impl Digests {
                 self.note(at, bytes);
             }
             What::Hole(length) => self.note(at, vec![0; length as usize]),
-            What::End(piece) => match self.due.iter_mut().rfind(|due| due.at == at) {
-                Some(due) => due.end = Some(piece),
-                None => {
+            What::End(piece) => {
+                if let Some(due) = self.due.iter_mut().rfind(|due| due.at == at) {
+                    due.end = Some(piece);
+                } else {
                     let sha256 = self.open.remove(&at).unwrap_or_default().bytes();
                     self.ended.push(Ended { at, piece, sha256 });
                 }
-            },
+            }
             What::Table { name, text, new } => {
                 open(folder, &name, new, OFlags::APPEND)?.write_all(&text)?;
             }
