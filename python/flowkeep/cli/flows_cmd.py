@@ -13,7 +13,7 @@ from ..ops.export import FORMATS, Writer, check_target, choose_format, encoded, 
 from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
-from .options import BY_ENDING, indexed, paths, query, read_options, reading, selecting
+from .options import BY_ENDING, indexed, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import colored, width
 
@@ -61,6 +61,7 @@ _TABLE_ROWS = 30
     show_default=True,
     help="Seed of the Community IDs.",
 )
+@knowing
 @selecting
 @indexed
 @reading
@@ -91,6 +92,7 @@ def flows(
         # Zeek's table has fields that only the details fill.
         details = details or form == "zeek" or sort in DETAILS or wanted.mentions(DETAILS)
         identify = identify or form in ("zeek", "eve") or sort in IDENTIFIED or wanted.mentions(IDENTIFIED)
+        identify = identify or bool(given["models"])
         table = list_flows(
             found, read_options(given), details=details, identify=identify, community_seed=community_seed,
             progress=bar.update,

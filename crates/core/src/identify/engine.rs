@@ -163,6 +163,11 @@ impl Engine {
         &self.labels
     }
 
+    /// The learnt protocols among them.
+    pub fn models(&self) -> &Arc<Models> {
+        &self.models
+    }
+
     /// The protocol of an answer.
     pub fn protocol(&self, answer: &Answer) -> &Protocol {
         &self.labels[usize::from(answer.label)]

@@ -31,7 +31,7 @@ pub mod view;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
-mod noise_tests;
+pub(crate) mod noise_tests;
 #[cfg(test)]
 pub(crate) mod testkit;
 

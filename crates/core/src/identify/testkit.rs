@@ -45,6 +45,14 @@ impl Talk {
         self
     }
 
+    /// The ends exchanged; the server opened it then.
+    pub fn turned(mut self) -> Self {
+        for (dir, _) in &mut self.packets {
+            *dir = 1 - *dir;
+        }
+        self
+    }
+
     /// Shows its packets to `look`, as long as that wants more.
     pub fn inputs(&self, mut look: impl FnMut(&Input<'_>) -> bool) {
         let mut seq = [1000u32, 4_294_967_290];

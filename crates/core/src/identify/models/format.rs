@@ -68,7 +68,8 @@ impl fmt::Display for Token {
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEAD} {VERSION}\nname {}", self.name)?;
-        self.parts.iter().try_for_each(|(carrier, part)| write_part(f, carrier, part))
+        self.parts.iter().try_for_each(|(carrier, part)| write_part(f, carrier, part))?;
+        writeln!(f, "\nend")
     }
 }
 
@@ -289,7 +290,7 @@ impl Reading {
             _ => {
                 return Err(format!(
                 "a line begins with on, flows, others, threshold, floors, held-out, turn, client, server or \
-                     example, here is {}",
+                     example, or is end; here is {}",
                 shown(key)
             ))
             }
@@ -385,7 +386,7 @@ impl Model {
         }
         let mut model = Self { name: String::new(), parts: BTreeMap::new() };
         let mut reading: Option<(Carrier, Reading)> = None;
-        let (mut number, mut headed) = (0, false);
+        let (mut number, mut headed, mut ended) = (0, false, false);
         for line in data.split(|&b| b == b'\n') {
             number += 1;
             let misfit = |what| Misfit { line: number, what };
@@ -393,11 +394,16 @@ impl Model {
                 .map_err(|_| misfit("this is no text in UTF-8: not a model file, or damaged".to_owned()))?;
             let mut words = Words(text.split_ascii_whitespace());
             let Some(key) = words.0.next().filter(|key| !key.starts_with('#')) else { continue };
-            let read = if !headed {
+            let read = if ended {
+                Err(format!("nothing follows 'end', here is {}", shown(key)))
+            } else if !headed {
                 headed = true;
                 head(key, &mut words)
             } else if model.name.is_empty() {
                 named(&mut model.name, key, &mut words)
+            } else if key == "end" {
+                ended = true;
+                finish(&mut model, reading.take(), &mut words)
             } else if key == "on" {
                 begin(&mut model, &mut reading, &mut words)
             } else if let Some((_, reading)) = &mut reading {
@@ -411,9 +417,8 @@ impl Model {
         if !headed {
             return Err(end(format!("the file is empty: '{HEAD} {VERSION}' was needed")));
         }
-        match reading {
-            Some((carrier, reading)) => close(&mut model, carrier, reading).map_err(end)?,
-            None => return Err(end("the file ends before 'on': it holds no counts".to_owned())),
+        if !ended {
+            return Err(end("'end' was needed: the file was cut".to_owned()));
         }
         Ok(model)
     }
@@ -461,6 +466,12 @@ fn begin(model: &mut Model, reading: &mut Option<(Carrier, Reading)>, words: &mu
         return Err(format!("'on {carrier}' is there twice"));
     }
     *reading = Some((carrier, Reading::default()));
+    words.end()
+}
+
+fn finish(model: &mut Model, reading: Option<(Carrier, Reading)>, words: &mut Words<'_>) -> Read<()> {
+    let (carrier, reading) = reading.ok_or("before this line, 'on' is missing: the file holds no counts")?;
+    close(model, carrier, reading)?;
     words.end()
 }
 

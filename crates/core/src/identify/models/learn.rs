@@ -28,6 +28,8 @@ pub struct Learnt {
     pub silent: u64,
     /// Flows that were not chosen, that nobody else names, and that the model names.
     pub alike: u64,
+    /// Flows whose start was not kept because there was no room.
+    pub left_out: u64,
 }
 
 /// What a flow is to learning.
@@ -35,8 +37,10 @@ pub struct Learnt {
 pub enum Role {
     /// An example.
     Chosen,
-    /// Surely of another protocol.
+    /// Of another protocol, as a built-in rule says.
     Other,
+    /// Not chosen, and of a protocol that chosen flows have, too.
+    Known,
     /// Not chosen, and of no known protocol: it may be one of these.
     Open,
 }
@@ -90,7 +94,7 @@ where
             }
         })
         .count() as u64;
-    Ok(Learnt { model, silent, alike })
+    Ok(Learnt { model, silent, alike, left_out: 0 })
 }
 
 fn flipped(sample: &Sample) -> Sample {

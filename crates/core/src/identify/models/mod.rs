@@ -25,6 +25,6 @@ mod models_tests;
 
 pub use counts::{Model, Part};
 pub use format::Misfit;
-pub use learn::{learn, Learnt};
+pub use learn::{learn, merge, Learnt, Role};
 pub use sample::{Carrier, Sample, Sampler, POSITIONS, TURNS};
-pub use set::{Models, MAX_MODELS};
+pub use set::{taken, Models, MAX_MODELS};

@@ -76,3 +76,129 @@ fn one_flow_begins_and_ten_make_it_good() {
         }
     }
 }
+
+#[test]
+fn noise_is_not_labelled_by_a_model_of_one_flow() {
+    let models = [model_of("acme", &many(1, 7, binary)), model_of("zaphod", &many(1, 7, text))];
+    let mut with = engine(&models);
+    let mut labelled = 0;
+    let mut dice = Dice(0x5eed_0fde_adbe_ef02);
+    for flow in 0..super::super::noise_tests::FLOWS {
+        let (_, talk) = super::super::noise_tests::talk(&mut dice, flow);
+        if let Some(answer) = talk.run(&mut with) {
+            labelled += usize::from(with.rule(&answer).starts_with("model."));
+        }
+    }
+    println!("{labelled} of {} labelled", super::super::noise_tests::FLOWS);
+    assert!(labelled <= super::super::noise_tests::ALLOWED, "{labelled} labelled");
+    assert_eq!(with.room(), 0);
+}
+
+#[test]
+fn a_rule_that_is_sure_wins_and_one_that_is_as_sure_as_the_model() {
+    let http = |dice: &mut Dice| {
+        tcp().c(b"GET /abc HTTP/1.1\r\nHost: a.example\r\n\r\n").s([
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            &dice.bytes(4)[..],
+        ]
+        .concat())
+    };
+    let talks = many(10, 3, http);
+    let mut engine = engine(&[model_of("mine", &talks)]);
+    let answer = talks[0].run(&mut engine).unwrap();
+    assert_eq!(engine.path(&answer), "http");
+}
+
+#[test]
+fn what_is_like_an_example_in_nothing_but_lengths_is_not_it() {
+    let mut dice = Dice(5);
+    let talk =
+        |dice: &mut Dice| udp().c(dice.bytes(77)).s(dice.bytes(33)).c(dice.bytes(55)).s(dice.bytes(111));
+    let examples: Vec<Talk> = (0..10).map(|_| talk(&mut dice)).collect();
+    let mut engine = engine(&[model_of("lengths", &examples)]);
+    assert!((0..20).all(|_| talk(&mut dice).run(&mut engine).is_none()));
+}
+
+#[test]
+fn whoever_speaks_first_is_the_client_when_the_opening_was_not_seen() {
+    let mut engine = engine(&[model_of("acme", &many(4, 7, text))]);
+    let talk = text(&mut Dice(50));
+    let turned = talk.turned().midway();
+    let answer = turned.run(&mut engine).unwrap();
+    assert_eq!(engine.path(&answer), "acme");
+}
+
+#[test]
+fn merging_is_the_same_in_any_order_and_grouping_and_the_same_as_learning_at_once() {
+    for make in [binary, text] {
+        for seed in 1..6 {
+            let talks = many(60, seed, make);
+            let mut dice = Dice(seed);
+            let (i, j) = (1 + dice.below(29), 30 + dice.below(29));
+            let [a, b, c] = [&talks[..i], &talks[i..j], &talks[j..]].map(|talks| model_of("x", talks));
+            let m = |x: &Model, y: &Model| merge(&[x.clone(), y.clone()]).unwrap();
+            let whole = model_of("x", &talks);
+            assert_eq!(m(&m(&a, &b), &c), whole);
+            assert_eq!(m(&a, &m(&b, &c)), whole);
+            assert_eq!(m(&m(&c, &a), &b), whole);
+            assert_eq!(m(&a, &b), m(&b, &a));
+            assert_eq!(whole.to_string(), merge(&[b, c, a]).unwrap().to_string());
+        }
+    }
+    let other = model_of("y", &many(1, 1, text));
+    assert!(merge(&[model_of("x", &many(1, 1, text)), other]).unwrap_err().contains("named"));
+}
+
+#[test]
+fn a_file_gives_the_same_model_again() {
+    for make in [binary, text] {
+        let mixed = [many(6, 1, make), many(3, 2, text), many(1, 3, binary)].concat();
+        let model = model_of("acme.v2_x", &mixed);
+        let file = model.to_string();
+        assert_eq!(Model::parse(file.as_bytes()).unwrap(), model);
+        let commented = file.replace('\n', "\r\n").replace("\r\nflows", "\r\n# by hand\r\n\r\nflows");
+        assert_eq!(Model::parse(commented.as_bytes()).unwrap(), model);
+    }
+}
+
+#[test]
+fn a_wrong_line_is_named() {
+    let file = model_of("acme", &many(4, 1, binary)).to_string();
+    let wrong = |from: &str, to: &str| Model::parse(file.replacen(from, to, 1).as_bytes()).unwrap_err();
+    let at = |needle: &str| file.lines().position(|line| line.starts_with(needle)).unwrap() + 1;
+    for (from, to, line, what) in [
+        ("flowkeep-model 1", "flowkeep-model 2", 1, "newer flowkeep"),
+        ("flowkeep-model 1", "\x1b[31m", 1, "'\\u{1b}[31m'"),
+        ("name acme", "name ../acme", 2, "'../acme'"),
+        ("on udp", "on quic", 4, "'quic'"),
+        ("flows 4", "flows 0", 5, "1 to"),
+        ("flows 4", "flows 2", file.lines().count(), "no more than 2"),
+        ("flows 4", "flows 4 5", 5, "'5' follows"),
+        ("client 0 a7:4", "client 0 a7:4 a7:1", at("client 0"), "twice"),
+        ("client 1 ", "client 2 ", at("client 1"), "1 was needed"),
+        ("client 0 a7:4", "client 0 a7:99999999999999999999", at("client 0"), "a count"),
+        ("client 0 a7:4", "client 0 a:4", at("client 0"), "pairs of hexadecimal"),
+        ("turn 0 c", "turn 0 x", at("turn 0"), "c48"),
+        ("threshold ", "threshold 1.000 #", at("threshold"), "at least 40.000"),
+        ("threshold ", "thresh ", at("threshold"), "'thresh'"),
+        ("held-out 4 of 4", "held-out 4 of 3", at("held-out"), "held out"),
+        ("held-out 4 of 4", "held-out 3 of 3", file.lines().count(), "held out were 3"),
+    ] {
+        let misfit = wrong(from, to);
+        assert!(misfit.line == line && misfit.what.contains(what), "{from} → {to}: {misfit}");
+    }
+    assert_eq!(Model::parse(b"").unwrap_err().line, 1);
+    for end in 0..file.len() - 1 {
+        assert!(Model::parse(&file.as_bytes()[..end]).is_err(), "{end}");
+    }
+    assert!(wrong("\nend", "\nend\nend").what.contains("nothing follows"));
+}
+
+#[test]
+fn names_are_one_each_and_not_those_of_protocols() {
+    let [a, b] = [binary, text].map(|make| model_of("acme", &many(1, 1, make)));
+    assert!(Models::new(&[a.clone(), b]).unwrap_err().contains("--merge"));
+    let tls = Model { name: "tls".to_owned(), ..a.clone() };
+    assert!(Models::new(&[tls]).unwrap_err().contains("my-tls"));
+    assert!(Models::new(&vec![a; MAX_MODELS + 1]).unwrap_err().contains("too many"));
+}

@@ -175,6 +175,13 @@ impl Scorer {
         sums.enumerate().max_by_key(|&(at, sum)| (sum, usize::MAX - at)).map_or(0, |(at, _)| at)
     }
 
+    /// Of each of the first packets: what is most likely, and how many bits it tells, in thousandths.
+    pub fn lengths(&self) -> impl Iterator<Item = (Token, i32)> + '_ {
+        self.turns
+            .iter()
+            .filter_map(|(hits, _)| hits.iter().copied().max_by_key(|&(token, bits)| (bits, token)))
+    }
+
     /// Positions of an end and how many bits the best byte of each tells, in thousandths, against random bytes.
     pub fn weights(&self, end: usize) -> impl Iterator<Item = i32> + '_ {
         self.sides[end].iter().map(|p| p.hits.iter().map(|hit| hit.1[0]).max().unwrap_or(0))
