@@ -122,8 +122,8 @@ class LearnReport:
             )
         for label, count in sorted(self.known.items(), key=lambda item: (-item[1], item[0])):
             said.append(
-                f"{count} of {self.flows} chosen flows are known as {safe(label)}: where that rule is surer, its "
-                "name stays"
+                f"{count} of {self.flows} chosen flows are known as {safe(label)}: where that rule is surer, "
+                "its name stays"
             )
         return said
 

@@ -12,8 +12,10 @@ use super::sample::{Carrier, Sample, Token, LONG, POSITIONS, TURNS};
 pub const MAX_FILE: usize = 4 << 20;
 /// Characters of the longest name.
 pub const MAX_NAME: usize = 32;
-/// A count is smaller; larger ones are written as the largest.
-const MAX_COUNT: u64 = 1 << 48;
+/// No flow scores more, in thousandths of a bit.
+const MAX_SCORE: i32 = 10_000_000;
+/// A count is smaller.
+pub const MAX_COUNT: u64 = 1 << 48;
 const HEAD: &str = "flowkeep-model";
 const VERSION: &str = "1";
 
@@ -262,6 +264,9 @@ impl Reading {
                 if part.others > 0 && words.0.clone().next().is_some() {
                     words.word("highest")?;
                     part.highest = words.bits("the highest score")?;
+                    if part.highest > MAX_SCORE {
+                        return Err(format!("no flow scores more than {} bits", bits(MAX_SCORE)));
+                    }
                 }
                 self.once(key)?;
             }

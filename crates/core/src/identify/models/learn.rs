@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::chance::Chance;
 use super::counts::{Derived, Model, Part, NO_SCORE};
+use super::format::MAX_COUNT;
 use super::sample::{Carrier, Sample, Token};
 use super::score::{Score, Scorer, BYTES};
 
@@ -126,7 +127,11 @@ pub fn merge(models: &[Model]) -> Result<Model, String> {
             ));
         }
         for (&carrier, part) in &model.parts {
-            merged.parts.entry(carrier).or_default().merge(part);
+            let sum = merged.parts.entry(carrier).or_default();
+            sum.merge(part);
+            if sum.flows >= MAX_COUNT {
+                return Err(format!("{} flows are more than a model counts", sum.flows));
+            }
         }
     }
     derive(&mut merged);
