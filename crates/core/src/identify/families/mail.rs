@@ -76,7 +76,14 @@ pub(super) fn with_starttls(v: &View<'_>, ask: &[u8], lines_before: usize) -> Ma
         let rest = &sent[at + ask.len()..];
         let rest = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
         if rest.starts_with(&[22, 3]) {
-            return Match::new(ANSWERED).under("tls").at(Who::Client, at, ask.len());
+            // The hello, as it begins in the middle of the stream.
+            let before = sent.len() - rest.len();
+            let want = match super::tls::client_hello(rest) {
+                Ok((span, false)) => before + span,
+                Ok((_, true)) | Err(Stop::No) => 0,
+                Err(Stop::More) => sent.len() + 1,
+            };
+            return Match::new(ANSWERED).under("tls").at(Who::Client, at, ask.len()).want(want);
         }
         return Match::new(if v.done { ANSWERED } else { HELD }).at(Who::Client, 0, 16);
     }

@@ -104,6 +104,42 @@ fn what_dns_said_before_names_the_server() {
 }
 
 #[test]
+fn dns_over_tcp_names_the_server_too() {
+    use super::super::names::dns::tests::message;
+    let name = ([192, 0, 2, 53], 53);
+    let framed = |m: Vec<u8>| [&(m.len() as u16).to_be_bytes()[..], &m].concat();
+    let ask = framed(message(7, 0x0100, "www.example.org", 1, None));
+    let answer = framed(message(7, 0x8180, "www.example.org", 1, Some(SERVER.0)));
+    let again = framed(message(8, 0x8180, "www.example.net", 1, Some([192, 0, 2, 2])));
+    let found = run(&[
+        packet(HOST, name, Some((10, 24)), &ask),
+        packet(name, HOST, Some((50, 24)), &answer),
+        packet(name, HOST, Some((50 + answer.len() as u32, 24)), &again[3..]), // what it begins with is lost
+        packet(name, HOST, Some((50 + answer.len() as u32, 24)), &again),
+        packet(HOST, SERVER, Some((9, 2)), &[]),
+    ]);
+    assert_eq!(text(&found, 0, Column::Service).as_deref(), Some("dns"));
+    assert_eq!(text(&found, 1, Column::ServerName).as_deref(), Some("www.example.org"));
+    let named: Vec<_> = found.1.named().map(|(_, names)| names).collect();
+    assert_eq!(named, [["www.example.org"], ["www.example.net"]]);
+}
+
+#[test]
+fn a_hello_behind_starttls_gives_its_names() {
+    let hello = in_record(1, &client_hello("mail.example", &[]));
+    let found = run(&[
+        packet(SERVER, HOST, Some((50, 24)), b"220 mail.example ESMTP\r\n"),
+        packet(HOST, SERVER, Some((10, 24)), b"EHLO a\r\n"),
+        packet(HOST, SERVER, Some((18, 24)), b"STARTTLS\r\n"),
+        packet(HOST, SERVER, Some((28, 24)), &hello[..40]),
+        packet(HOST, SERVER, Some((68, 24)), &hello[40..]),
+    ]);
+    assert_eq!(text(&found, 0, Column::Service).as_deref(), Some("tls/smtp"));
+    assert_eq!(text(&found, 0, Column::Sni).as_deref(), Some("mail.example"));
+    assert!(text(&found, 0, Column::Ja4).unwrap().starts_with("t13d0202"));
+}
+
+#[test]
 fn a_host_field_is_shown_escaped_and_without_its_port() {
     let request = b"GET / HTTP/1.1\r\nHost: a\x1b[31m.example:8080\r\nAccept: */*\r\n\r\n";
     let found = run(&[packet(HOST, SERVER, Some((10, 24)), request)]);

@@ -215,7 +215,10 @@ impl Identified {
             Noted { kinds: &self.kinds, texts: &mut self.texts, addresses: &mut self.addresses, found: None };
         if entry.state.is_decided() {
             if entry.watch & watch::DNS != 0 {
-                noted.dns(bytes);
+                match transport {
+                    Transport::Tcp => noted.dns_stream(bytes),
+                    _ => noted.dns(bytes),
+                }
             }
             if entry.watch & watch::CERT != 0 {
                 let more = self.certs.segment(n, &input);
@@ -232,7 +235,7 @@ impl Identified {
         self.engine.feed_with(&mut entry.state, &input, |view, answer| noted.note(&flow.key, view, answer));
         let Some(found) = noted.found else { return };
         entry.names = place(&mut self.names, found.names);
-        if found.kind == Kind::Dns && transport == Transport::Udp {
+        if found.kind == Kind::Dns {
             entry.watch |= watch::DNS;
         }
         if found.awaits_certificate && transport == Transport::Tcp {
