@@ -9,8 +9,8 @@ The truth is what another program's deep inspection said (``label_origin`` is ``
 ``identify_labels.csv`` says which of our names stand for which of its. Counted are flows with payload whose
 protocol we know.
 
-With ``--learn``, models are measured instead: of each of its names, one is learnt from flows of one capture and
-asked about the flows of all others.
+With ``--learn``, models are measured instead: of each of its names, one is learnt from flows of one capture
+and asked about the flows of all others.
 """
 
 from __future__ import annotations
@@ -369,10 +369,10 @@ def learnt(captures: Path, labels: Path, most: int, folder: Path) -> None:
         sum(t.open for t in told.values()),
     )
     print(
-        f"\n{len(source)} models, {asked} flows with payload in {len(rewritten)} captures, {strangers} of which no "
-        f"rule names: right {right}, wrong {wrong}, not labelled by the truth {unsure}; wrong are "
-        f"{100 * wrong / max(strangers * len(source), 1):.4f} % of the {strangers * len(source)} pairs of a model and "
-        "a flow without a name"
+        f"\n{len(source)} models, {asked} flows with payload in {len(rewritten)} captures, {strangers} of which "
+        f"no rule names: right {right}, wrong {wrong}, not labelled by the truth {unsure}; wrong are "
+        f"{100 * wrong / max(strangers * len(source), 1):.4f} % of the {strangers * len(source)} pairs of a "
+        "model and a flow without a name"
     )
 
 

@@ -41,5 +41,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
         };
         learn("acme", flows).map(|learnt| learnt.model.to_string().into_bytes()).unwrap_or_default()
     };
-    vec![of(1, &[Carrier::Tcp]), of(4, &[Carrier::Udp]), of(2, &[Carrier::Tcp, Carrier::Sctp, Carrier::Ip(47)])]
+    vec![
+        of(1, &[Carrier::Tcp]),
+        of(4, &[Carrier::Udp]),
+        of(2, &[Carrier::Tcp, Carrier::Sctp, Carrier::Ip(47)]),
+    ]
 }

@@ -47,6 +47,9 @@ pub struct Derived {
     pub threshold: i32,
     /// Thousandths of a bit that client and server need if they were heard.
     pub floors: [i32; 2],
+    /// Of the first [`super::score::START`] bytes of client and server, if they were heard, so many must be as in an
+    /// example.
+    pub starts: [u8; 2],
     /// Examples that were recognised while they were held out.
     pub held: u32,
     /// Examples that were held out.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::counts::{hash, Derived, Model, Part, Tally, EXAMPLES, NO_SCORE};
 use super::learn::LEAST;
 use super::sample::{Carrier, Sample, Token, LONG, POSITIONS, TURNS};
+use super::score::START;
 
 /// Bytes of the longest file that is read.
 pub const MAX_FILE: usize = 4 << 20;
@@ -82,9 +83,10 @@ fn write_part(f: &mut fmt::Formatter<'_>, carrier: &Carrier, part: &Part) -> fmt
     if part.highest != NO_SCORE {
         write!(f, " highest {}", bits(part.highest))?;
     }
-    let Derived { threshold, floors, held, of } = part.derived;
+    let Derived { threshold, floors, starts, held, of } = part.derived;
     writeln!(f, "\nthreshold {}", bits(threshold))?;
     writeln!(f, "floors {} {}", bits(floors[0]), bits(floors[1]))?;
+    writeln!(f, "starts {} {}", starts[0], starts[1])?;
     writeln!(f, "held-out {held} of {of}")?;
     for (at, tally) in part.turns.iter().enumerate() {
         write!(f, "turn {at}")?;
@@ -281,6 +283,12 @@ impl Reading {
                 part.derived.floors = [words.bits("the client's floor")?, words.bits("the server's floor")?];
                 self.once(key)?;
             }
+            "starts" => {
+                let most = START as u8;
+                part.derived.starts =
+                    [words.number("the client's start", 0, most)?, words.number("the server's start", 0, most)?];
+                self.once(key)?;
+            }
             "held-out" => {
                 part.derived.held = words.number("the examples recognised", 0, EXAMPLES as u32)?;
                 words.word("of")?;
@@ -294,7 +302,7 @@ impl Reading {
             "example" => example(part, words)?,
             _ => {
                 return Err(format!(
-                "a line begins with on, flows, others, threshold, floors, held-out, turn, client, server or \
+                "a line begins with on, flows, others, threshold, floors, starts, held-out, turn, client, server or \
                      example, or is end; here is {}",
                 shown(key)
             ))
@@ -305,7 +313,7 @@ impl Reading {
 
     /// What cannot be told from one line.
     fn check(&self) -> Read<()> {
-        for key in ["flows", "others", "threshold", "floors", "held-out"] {
+        for key in ["flows", "others", "threshold", "floors", "starts", "held-out"] {
             if !self.seen.iter().any(|seen| seen == key) {
                 return Err(format!("before this line, '{key}' is missing"));
             }

@@ -6,7 +6,7 @@ use super::chance::Chance;
 use super::counts::{Derived, Model, Part, NO_SCORE};
 use super::format::MAX_COUNT;
 use super::sample::{Carrier, Sample, Token};
-use super::score::{Score, Scorer, BYTES};
+use super::score::{Score, Scorer, BYTES, START};
 
 /// The lowest threshold, in thousandths of a bit.
 pub const LEAST: i32 = 40_000;
@@ -17,6 +17,8 @@ const FEW: usize = 3;
 const MARGIN: i32 = 8_000;
 /// The lowest floor of an end.
 const FLOOR: i32 = -16_000;
+/// Of a model of few examples: bytes of an end's first [`START`] that must be as in an example.
+const START_OF_FEW: u8 = 2;
 /// Made flows of each kind of noise.
 const NOISE: usize = 192;
 
@@ -167,6 +169,15 @@ fn thresholds(part: &Part, chance: &Chance) -> Derived {
             _ => FLOOR,
         }
     });
+    let starts = [0, 1].map(|end| {
+        let heard = held.iter().filter(|(_, sample, _)| sample.sides[end].len() >= START);
+        let least = heard.map(|(scorer, sample, _)| scorer.start(end, &sample.sides[end])).min();
+        match least {
+            _ if few => START_OF_FEW,
+            Some(least) => least.saturating_sub(1) as u8,
+            None => 0,
+        }
+    });
     let whole = Scorer::new(part, chance);
     let noise = noise().iter().map(|sample| highest(&whole, sample)).max().unwrap_or(NO_SCORE);
     let above = noise.max(part.highest);
@@ -180,7 +191,7 @@ fn thresholds(part: &Part, chance: &Chance) -> Derived {
             threshold = threshold.max((above.max(0) + low) / 2);
         }
     }
-    let mut derived = Derived { threshold, floors, held: 0, of: held.len() as u32 };
+    let mut derived = Derived { threshold, floors, starts, held: 0, of: held.len() as u32 };
     for (mut scorer, sample, _) in held {
         scorer.derived = derived;
         derived.held += u32::from(scorer.accepts(&sample.seen()).is_some());

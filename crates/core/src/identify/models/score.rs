@@ -9,6 +9,8 @@ use super::weigh::weigh;
 pub const BYTES: i32 = 24_000;
 /// Lengths tell at most so much.
 const LENGTHS: i32 = 16_000;
+/// First bytes of an end that must be like those of the examples, some of them: most flows are told by that.
+pub const START: usize = 8;
 /// From this score on an answer is [`HIGH`], else [`LOW`].
 const CLEAR: i32 = 56_000;
 const HIGH: u8 = 90;
@@ -134,11 +136,22 @@ impl Scorer {
         sums.iter().copied().chain([repeats]).min()
     }
 
-    /// Whether a flow may still get the name: each end that was heard passes its floor against random bytes.
+    /// How many of an end's first bytes are as in an example.
+    #[inline]
+    pub fn start(&self, end: usize, bytes: &[u8]) -> usize {
+        let pairs = self.sides[end].iter().zip(bytes).take(START);
+        pairs.filter(|(position, &byte)| position.hits.iter().any(|hit| hit.0 == byte)).count()
+    }
+
+    /// Whether a flow may still get the name: each end that was heard begins like examples, and passes its floor
+    /// against random bytes.
     #[inline]
     pub fn may(&self, seen: &Seen<'_>) -> bool {
         (0..2).all(|end| {
             let (floor, bytes) = (self.derived.floors[end], seen.sides[end]);
+            if self.start(end, bytes) < usize::from(self.derived.starts[end]).min(bytes.len()) {
+                return false;
+            }
             let mut sum = 0;
             for (position, &byte) in self.sides[end].iter().zip(bytes) {
                 if sum + position.rest < floor {
