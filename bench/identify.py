@@ -369,8 +369,8 @@ def learnt(captures: Path, labels: Path, most: int, folder: Path) -> None:
         sum(t.open for t in told.values()),
     )
     print(
-        f"\n{len(source)} models, {asked} flows with payload in {len(rewritten)} captures, {strangers} of which "
-        f"no rule names: right {right}, wrong {wrong}, not labelled by the truth {unsure}; wrong are "
+        f"\n{len(source)} models, {asked} flows with payload in {len(rewritten)} captures, {strangers} of "
+        f"which no rule names: right {right}, wrong {wrong}, not labelled by the truth {unsure}; wrong are "
         f"{100 * wrong / max(strangers * len(source), 1):.4f} % of the {strangers * len(source)} pairs of a "
         "model and a flow without a name"
     )

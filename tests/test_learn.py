@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import wire
-from tests.wire.talk import Side
 from tests.cli.command import run, said
+from tests.wire.talk import Side
 
 Script = list[tuple[Side, bytes]]
 
@@ -121,6 +121,9 @@ def test_ten_flows_teach_a_protocol(
             (tmp_path / "out").unlink()
         elif command == "search":
             assert done.stdout.strip() == (b"20" if name == "zaphod" else b"0")
+    spoken = [row["service"] for row in fk.open(fresh).services(identify=True, models=[model]).to_dicts()]
+    assert spoken.count(name) == count and set(spoken) == {name, None}
+    assert run("services", fresh, "--models", model).stdout.count(f" {name}".encode()) == count
     table = run("protocols", "--models", model, "--format", "json")
     assert [row["family"] for row in json.loads(table.stdout) if row["label"] == name] == ["learnt"]
 

@@ -49,6 +49,9 @@ class Dataset:
         """Files in the given folders that are no captures, and why."""
         return self._found.skipped
 
+    def _with(self, models: Given) -> ReadOptions:
+        return replace(self.options, models=(*listed(self.options.models), *listed(models)))
+
     def __repr__(self) -> str:
         """Files and bytes."""
         return f"<flowkeep.Dataset of {len(self._found.captures)} captures, {self._found.bytes} bytes>"
@@ -82,7 +85,7 @@ class Dataset:
         folders of them, beside those of ``options``.
         Raises OSError, NotACaptureError, ModelError.
         """
-        options = replace(self.options, models=(*listed(self.options.models), *listed(models)))
+        options = self._with(models)
         return _flows.list_flows(
             self._found, options, details=details, identify=identify, community_seed=community_seed,
             progress=progress,
@@ -113,13 +116,16 @@ class Dataset:
         """
         return _hosts.list_hosts(self._found, self.options, progress=progress)
 
-    def services(self, *, progress: Progress | None = None) -> Frame:
+    def services(
+        self, *, identify: bool = False, models: Given = (), progress: Progress | None = None
+    ) -> Frame:
         """Who talks to which service, how much and how regularly, one row each, the most regular first;
         :func:`flowkeep.ops.services.services` lists the columns.
 
-        Raises OSError, NotACaptureError.
+        Raises OSError, NotACaptureError, ModelError.
         """
-        return _services.list_services(self._found, self.options, progress=progress)
+        options = self._with(models)
+        return _services.list_services(self._found, options, identify=identify, progress=progress)
 
     def extract(
         self,

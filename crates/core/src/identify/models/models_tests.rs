@@ -202,3 +202,50 @@ fn names_are_one_each_and_not_those_of_protocols() {
     assert!(Models::new(&[tls]).unwrap_err().contains("my-tls"));
     assert!(Models::new(&vec![a; MAX_MODELS + 1]).unwrap_err().contains("too many"));
 }
+
+#[test]
+fn changed_files_are_refused_or_are_models_again() {
+    let mixed = [many(3, 1, binary), many(2, 2, text)].concat();
+    let file = model_of("acme", &mixed).to_string().into_bytes();
+    let mut dice = Dice(77);
+    let mut read = 0;
+    for _ in 0..4000 {
+        let mut data = file.clone();
+        for _ in 0..=dice.below(3) {
+            let at = dice.below(data.len());
+            match dice.below(4) {
+                0 => data[at] = dice.next() as u8,
+                1 => data[at] = b"0123456789abcdef :.,-\n"[dice.below(22)],
+                2 => _ = data.remove(at),
+                _ => data.insert(at, b'0' + dice.below(10) as u8),
+            }
+        }
+        match Model::parse(&data) {
+            Ok(model) => {
+                read += 1;
+                assert_eq!(Model::parse(model.to_string().as_bytes()).as_ref(), Ok(&model));
+                assert!(Models::new(std::slice::from_ref(&model)).is_ok() || taken(&model.name).is_some());
+                if let Ok(merged) = merge(&[model.clone(), model]) {
+                    assert_eq!(Model::parse(merged.to_string().as_bytes()).as_ref(), Ok(&merged));
+                }
+            }
+            Err(misfit) => {
+                assert!(misfit.line <= data.split(|&b| b == b'\n').count());
+                assert!(misfit.what.chars().all(|c| !c.is_control()), "{misfit}");
+            }
+        }
+    }
+    assert!(read > 50, "{read} were read: too few to say anything");
+}
+
+#[test]
+fn an_end_that_begins_at_random_needs_three_examples() {
+    let half = |dice: &mut Dice| {
+        udp().c(dice.bytes(40)).s([&b"\xb1\x9e\x77\x05\xc2\x3d\x88\x41"[..], &dice.bytes(9)].concat())
+    };
+    for (count, found) in [(1, false), (6, true)] {
+        let mut engine = engine(&[model_of("half", &many(count, 4, half))]);
+        let named = many(50, 5, half).iter().filter(|talk| talk.run(&mut engine).is_some()).count();
+        assert!(if found { named >= 45 } else { named < 5 }, "{count} examples: {named} of 50");
+    }
+}
