@@ -2,12 +2,13 @@
 
 ::
 
-    python bench/identify.py CAPTURES --labels LABELS.csv [--errors FILE] [--quick]
+    python bench/identify.py CAPTURES --labels LABELS.csv [--errors FILE] [--quick] [--rival]
     python bench/identify.py CAPTURES --labels LABELS.csv --learn
 
 The truth is what another program's deep inspection said (``label_origin`` is ``dpi``);
 ``identify_labels.csv`` says which of our names stand for which of its. Counted are flows with payload whose
-protocol we know.
+protocol we know. With ``--rival``, nDPI's ``ndpiReader`` looks at the same rewritten files;
+it is counted right when it says the true name or one that stands for the same labels of ours.
 
 With ``--learn``, models are measured instead: of each of its names, one is learnt from flows of one capture
 and asked about the flows of all others.
@@ -18,7 +19,9 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -151,6 +154,8 @@ class Score:
     said: Counter[str] = field(default_factory=Counter)
     """Answers by what they should have been called, right or not."""
     errors: list[str] = field(default_factory=list)
+    ports: Counter[str] = field(default_factory=Counter)
+    """Right, wrong and unknown over TCP and UDP alone, which is what another program was asked about."""
 
     def totals(self) -> tuple[int, int, int]:
         """Right, wrong, unknown."""
@@ -190,10 +195,38 @@ def answers(path: Path) -> dict[Flow, dict[str, Any]]:
     return told
 
 
+def rival(path: Path) -> dict[Flow, str]:
+    """What ndpiReader, guessing nothing by ports (``-d``), says of each flow."""
+    out = path.with_suffix(".ndpi.csv")
+    command = ["ndpiReader", "-i", str(path), "-C", str(out), "-q", "-d"]
+    try:
+        subprocess.run(command, capture_output=True, timeout=120, check=False)
+        lines = out.read_text(encoding="utf-8", errors="replace").splitlines()
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    finally:
+        out.unlink(missing_ok=True)
+    told: dict[Flow, str] = {}
+    protos = {str(number): name for number, name in _PORTS.items()}
+    for line in lines[1:]:
+        # flow, protocol, three times, source, port, destination, port, number, name, ...
+        row = line.split(",")
+        if len(row) < 11 or row[1] not in protos:
+            continue
+        try:
+            ends = [(str(ip_address(row[at])), int(row[at + 1])) for at in (5, 7)]
+        except ValueError:
+            continue
+        key = flow(protos[row[1]], ends[0], ends[1])
+        if told.get(key, "Unknown") == "Unknown":
+            told[key] = row[10]
+    return told
+
+
 def rate(
-    captures: Path, labels: Path, names: dict[str, set[str]], prepare: Any, folder: Path
+    captures: Path, labels: Path, names: dict[str, set[str]], prepare: Any, folder: Path, other: Score | None
 ) -> tuple[Score, Counter[str]]:
-    """Score one way of preparing the rewritten captures."""
+    """Score one way of preparing the rewritten captures, and the ``other`` program on the same flows."""
     score, skipped = Score(), Counter[str]()
     ours = {label for row in _native.protocols() for label in (row[1],)}
     for capture, flows in truth(labels).items():
@@ -214,6 +247,7 @@ def rate(
             continue
         if not prepared:
             skipped["not prepared"] += len(flows)
+        theirs = rival(prepared) if prepared and other is not None else {}
         for key, row in told.items():
             old = new.get(key, key)
             master, label = flows.get(old, ("", ""))
@@ -221,18 +255,48 @@ def rate(
                 continue
             # What is inside may be named, too: RDP in TLS.
             wanted |= set().union(*(names.get(part, set()) for part in label.split(".")[1:]))
+            if other is not None and row["proto"] in ("tcp", "udp"):
+                heard(other, master, theirs.get(key, "Unknown"), label, names, wanted)
             said = row["service"]
             if said is None:
+                verdict = "unknown"
                 score.unknown[master] += 1
                 score.errors.append(f"unknown\t{label}\t{capture}\t{old}")
             elif wanted.isdisjoint(said.split("/")):
+                verdict = "wrong"
                 score.wrong[master][said] += 1
                 score.errors.append(f"{said}\t{label}\t{capture}\t{old}\t{row['service_evidence']}")
             else:
+                verdict = "right"
                 score.right[master] += 1
+            score.ports[verdict] += row["proto"] in ("tcp", "udp")
         for leftover in {out, prepared} - {None}:
             Path(leftover).unlink(missing_ok=True)
     return score, skipped
+
+
+def heard(
+    score: Score, master: str, said: str, label: str, names: dict[str, set[str]], wanted: set[str]
+) -> None:
+    """Count an answer of the other program, a name like ``TLS.Google``."""
+    parts = said.split(".")
+    if said == "Unknown":
+        score.unknown[master] += 1
+    elif not set(parts).isdisjoint(label.split(".")) or any(names.get(p, set()) & wanted for p in parts):
+        score.right[master] += 1
+    else:
+        score.wrong[master][said] += 1
+        score.errors.append(f"{said}\t{label}")
+
+
+def beside(title: str, ours: Score, other: Score) -> None:
+    """Print both programs' totals over TCP and UDP."""
+    print(f"\n### {title}, flows over TCP and UDP, beside ndpiReader\n")
+    print("| | Right | Wrong | Unknown | Precision | Recall |\n|---|---|---|---|---|---|")
+    told = (ours.ports["right"], ours.ports["wrong"], ours.ports["unknown"])
+    for name, (right, wrong, unknown) in (("flowkeep", told), ("ndpiReader -d", other.totals())):
+        precision, recall = 100 * right / max(right + wrong, 1), 100 * right / max(right + wrong + unknown, 1)
+        print(f"| {name} | {right} | {wrong} | {unknown} | {precision:.2f} % | {recall:.2f} % |")
 
 
 def show(title: str, score: Score) -> None:
@@ -389,6 +453,7 @@ def main() -> int:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--errors", type=Path, help="write each error into this file")
     parser.add_argument("--quick", action="store_true", help="whole flows only")
+    parser.add_argument("--rival", action="store_true", help="run ndpiReader on the same files, too")
     parser.add_argument("--learn", action="store_true", help="measure learnt models instead")
     args = parser.parse_args()
     if args.learn:
@@ -396,6 +461,8 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as folder:
                 learnt(args.captures, args.labels, most, Path(folder))
         return 0
+    if args.rival and shutil.which("ndpiReader") is None:
+        parser.error("ndpiReader is not installed (Debian: libndpi-bin)")
     table = csv.DictReader((Path(__file__).parent / "identify_labels.csv").open(encoding="utf-8"))
     names = {row["ndpi"]: set(row["flowkeep"].split()) for row in table}
     ways = [
@@ -405,8 +472,11 @@ def main() -> int:
     ]
     for title, prepare in ways[: 1 if args.quick else None]:
         with tempfile.TemporaryDirectory() as folder:
-            score, skipped = rate(args.captures, args.labels, names, prepare, Path(folder))
+            other = Score() if args.rival else None
+            score, skipped = rate(args.captures, args.labels, names, prepare, Path(folder), other)
         show(title, score)
+        if other is not None:
+            beside(title, score, other)
         print("\nnot measured:", dict(skipped), file=sys.stderr)
         if args.errors and title == ways[0][0]:
             args.errors.write_text("\n".join(score.errors) + "\n", encoding="utf-8")

@@ -33,6 +33,8 @@ mod engine_tests;
 #[cfg(test)]
 pub(crate) mod noise_tests;
 #[cfg(test)]
+mod talk_tests;
+#[cfg(test)]
 pub(crate) mod testkit;
 
 pub use engine::{Answer, Engine, Input, State};

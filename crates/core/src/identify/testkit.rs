@@ -45,6 +45,12 @@ impl Talk {
         self
     }
 
+    /// What one end sends, if it sends anything.
+    pub fn only(&self, end: u8) -> Option<Self> {
+        let packets: Vec<_> = self.packets.iter().filter(|(dir, _)| *dir == end).cloned().collect();
+        (!packets.is_empty()).then(|| Self { packets, ..self.clone() })
+    }
+
     /// The ends exchanged; the server opened it then.
     pub fn turned(mut self) -> Self {
         for (dir, _) in &mut self.packets {

@@ -106,7 +106,9 @@ pub fn columns(rows: &[Row<'_>]) -> Result<Vec<ArrayRef>, ArrowError> {
     let mut filling: Vec<_> = COLUMNS.iter().map(|&(column, _)| Filling::of(column, rows.len())).collect();
     for row in rows {
         if row.identified.is_blank(row.number) {
-            filling.iter_mut().for_each(|column| column.push(Value::Null));
+            for column in &mut filling {
+                column.push(Value::Null);
+            }
             continue;
         }
         for (filling, &(column, _)) in filling.iter_mut().zip(&COLUMNS) {

@@ -120,7 +120,7 @@ fn quic(v: &View<'_>) -> Verdict {
     };
     let sure = match &opened {
         Ok((_, true)) => Some(0),
-        Ok((_, false)) | Err(Stop::More) if v.client.grams.len() < MAX_DATAGRAMS && v.server.is_silent() => {
+        Ok((_, false)) | Err(Stop::More) if v.client.grams.len() < MAX_DATAGRAMS => {
             Some(v.client.bytes.len() + 1500)
         }
         Ok(_) | Err(Stop::More) => Some(0),

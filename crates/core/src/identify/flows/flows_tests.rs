@@ -140,6 +140,24 @@ fn a_hello_behind_starttls_gives_its_names() {
 }
 
 #[test]
+fn a_hello_behind_a_database_s_request_for_tls_gives_its_names() {
+    let hello = in_record(1, &client_hello("db.example", &[]));
+    let mut greeting = b"\x5a\0\0\0\x0a8.0.36\0\x01\0\0\0abcdefgh\0\xff\xf7\x08\x02\0\xff\x81\x15".to_vec();
+    greeting.extend([0; 10]);
+    greeting.extend(b"ijklmnopqrst\0caching_sha2_password\0");
+    greeting[0] = (greeting.len() - 4) as u8;
+    let mut ask = b"\x20\0\0\x01\x8d\xae\x0f\0\0\0\0\x01\x21".to_vec();
+    ask.extend([0; 23]);
+    let found = run(&[
+        packet(SERVER, HOST, Some((50, 24)), &greeting),
+        packet(HOST, SERVER, Some((10, 24)), &ask),
+        packet(HOST, SERVER, Some((46, 24)), &hello),
+    ]);
+    assert_eq!(text(&found, 0, Column::Service).as_deref(), Some("tls/mysql"));
+    assert_eq!(text(&found, 0, Column::Sni).as_deref(), Some("db.example"));
+}
+
+#[test]
 fn a_host_field_is_shown_escaped_and_without_its_port() {
     let request = b"GET / HTTP/1.1\r\nHost: a\x1b[31m.example:8080\r\nAccept: */*\r\n\r\n";
     let found = run(&[packet(HOST, SERVER, Some((10, 24)), request)]);

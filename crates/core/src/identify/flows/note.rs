@@ -1,8 +1,8 @@
 //! Reads the names out of the bytes that decided a flow.
 
-use super::super::engine::{Answer, WINDOW};
+use super::super::engine::Answer;
 use super::super::names::fingerprint::{ja3, ja4, Carrier};
-use super::super::names::tls::{handshake, ClientHello};
+use super::super::names::tls::{handshake, hello_at, ClientHello};
 use super::super::names::{cert, dns, http, quic};
 use super::super::text::{plain, printable};
 use super::super::view::{Transport, View};
@@ -115,7 +115,7 @@ impl Noted<'_> {
 
     fn hello(&mut self, hello: &ClientHello<'_>, whole: bool, carrier: Carrier, names: &mut Names) {
         names.sni = hello.sni.map_or(0, |sni| self.put(sni));
-        let protocols: Vec<&[u8]> = hello.protocols().take(16).collect();
+        let protocols: Vec<&[u8]> = hello.protocols().take(64).collect();
         names.alpn = self.put(&protocols.join(&b","[..]));
         if whole {
             if carrier == Carrier::Tcp {
@@ -224,9 +224,7 @@ fn behind_text(bytes: &[u8]) -> &[u8] {
     if bytes.first() == Some(&22) {
         return bytes;
     }
-    let shown = &bytes[..bytes.len().min(WINDOW)];
-    let hello = |start: &[u8]| matches!(start, [22, 3, 0..=4, _, _, 1]);
-    shown.windows(6).position(hello).map_or(bytes, |at| &bytes[at..])
+    hello_at(bytes).map_or(bytes, |at| &bytes[at..])
 }
 
 /// The host of a `Host` field (RFC 9110 §7.2).

@@ -87,13 +87,17 @@ fn hexadecimals(out: &mut String, values: impl Iterator<Item = u16>) {
         if index > 0 {
             out.push(',');
         }
-        value.to_be_bytes().into_iter().for_each(|byte| push_hex(out, byte));
+        for byte in value.to_be_bytes() {
+            push_hex(out, byte);
+        }
     }
 }
 
 fn hex(digest: &[u8]) -> String {
     let mut out = String::with_capacity(digest.len() * 2);
-    digest.iter().for_each(|&byte| push_hex(&mut out, byte));
+    for &byte in digest {
+        push_hex(&mut out, byte);
+    }
     out
 }
 

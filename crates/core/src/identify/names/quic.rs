@@ -16,6 +16,9 @@ use super::tls::MAX_HELLO;
 /// Datagrams in which the hello is looked for.
 pub const MAX_DATAGRAMS: usize = 4;
 
+/// Keys that are derived at most, for a datagram may hold many small packets, none of which opens.
+const MAX_KEYS: usize = 8;
+
 /// Version 2 (RFC 9369).
 pub const V2: u32 = 0x6b33_43cf;
 
@@ -173,7 +176,8 @@ impl Crypto {
                         c.varint()?;
                     }
                 }
-                6 => {
+                // Google gave CRYPTO the number that became STREAM, which no Initial may hold.
+                6 | 8 => {
                     let (offset, len) = (c.varint()? as usize, c.varint()? as usize);
                     ensure(offset <= MAX_HELLO && len <= MAX_HELLO)?;
                     self.0.push((offset, c.take(len)?.to_vec()));
@@ -205,6 +209,7 @@ impl Crypto {
 pub fn client_hello<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Step<(Vec<u8>, bool)> {
     let mut keys: Option<(Keys, u32, &[u8])> = None;
     let mut crypto = Crypto::default();
+    let mut derived = 0;
     for datagram in datagrams.take(MAX_DATAGRAMS) {
         let mut rest = datagram;
         let mut reserved = false;
@@ -221,6 +226,11 @@ pub fn client_hello<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Step<(Vec<
                 }) =>
                 {
                     reserved |= is_reserved(found.version);
+                    let tried = sealed_as(&found.version).len();
+                    if derived + tried > MAX_KEYS {
+                        continue;
+                    }
+                    derived += tried;
                     let fresh = sealed_as(&found.version).iter().find_map(|&version| {
                         let keys = Keys::new(version, found.target)?;
                         let frames = keys.open(found.packet, found.head).ok()?;
@@ -338,6 +348,16 @@ pub(crate) mod tests {
         assert_eq!(client_hello([&asks[..]].into_iter()), Err(Stop::No));
         let agreed = sealed(1, &[5; 8], 0, &crypto(0, &hello));
         assert_eq!(client_hello([&asks[..], &agreed].into_iter()), Ok((hello[4..].to_vec(), true)));
+    }
+
+    #[test]
+    fn many_packets_that_do_not_open_cost_few_keys() {
+        let good = sealed(1, &[5; 8], 0, &crypto(0, &hello(300)));
+        // Header, no token, and 20 bytes: as short as a packet may be.
+        let fake = |id: u8| [&[0xc0, 0, 0, 0, 1, 8], &[id; 8][..], &[0, 0, 20], &[id; 20]].concat();
+        let behind = |fakes: u8| [(0..fakes).flat_map(fake).collect::<Vec<_>>(), good.clone()].concat();
+        assert!(client_hello([&behind(7)[..]].into_iter()).is_ok());
+        assert_eq!(client_hello([&behind(8)[..]].into_iter()), Err(Stop::No));
     }
 
     #[test]
