@@ -239,6 +239,23 @@ fn changed_files_are_refused_or_are_models_again() {
 }
 
 #[test]
+fn many_models_do_not_hide_each_other() {
+    let talks = |seed: u64| {
+        let magic = Dice(seed * 77 + 1).bytes(8);
+        let mut dice = Dice(seed + 500);
+        (0..3)
+            .map(|_| tcp().c([&magic[..], &dice.bytes(9)].concat()).s([&magic[..], b"ok"].concat()))
+            .collect::<Vec<_>>()
+    };
+    let models: Vec<Model> = (0..150).map(|seed| model_of(&format!("m{seed}"), &talks(seed)[..2])).collect();
+    let mut engine = engine(&models);
+    for seed in 0..150 {
+        let answer = talks(seed)[2].run(&mut engine).expect("recognised");
+        assert_eq!(engine.path(&answer), format!("m{seed}"));
+    }
+}
+
+#[test]
 fn an_end_that_begins_at_random_needs_three_examples() {
     let half = |dice: &mut Dice| {
         udp().c(dice.bytes(40)).s([&b"\xb1\x9e\x77\x05\xc2\x3d\x88\x41"[..], &dice.bytes(9)].concat())

@@ -143,6 +143,12 @@ impl Scorer {
         pairs.filter(|(position, &byte)| position.hits.iter().any(|hit| hit.0 == byte)).count()
     }
 
+    /// The places among an end's first bytes, with the bytes of examples there.
+    pub fn starting(&self, end: usize) -> impl Iterator<Item = (usize, u8)> + '_ {
+        let places = self.sides[end].iter().enumerate().take(START);
+        places.flat_map(|(at, position)| position.hits.iter().map(move |hit| (at, hit.0)))
+    }
+
     /// Whether a flow may still get the name: each end that was heard begins like examples, and passes its floor
     /// against random bytes.
     #[inline]

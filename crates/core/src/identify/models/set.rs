@@ -10,7 +10,7 @@ use super::super::view::{View, Who};
 use super::chance::Chance;
 use super::counts::Model;
 use super::sample::{Carrier, Seen};
-use super::score::Scorer;
+use super::score::{Scorer, START};
 
 /// Models that an engine takes.
 pub const MAX_MODELS: usize = 256;
@@ -19,7 +19,62 @@ pub const MAX_MODELS: usize = 256;
 #[derive(Debug, Default)]
 pub struct Models {
     list: Vec<Protocol>,
-    scorers: BTreeMap<Carrier, Vec<(usize, Scorer)>>,
+    scorers: BTreeMap<Carrier, Vec<Group>>,
+}
+
+/// Up to 64 models of one carrier, a bit each.
+#[derive(Debug, Default)]
+struct Group {
+    scorers: Vec<(usize, Scorer)>,
+    /// Those whose examples have this byte at this place of an end.
+    hits: [Vec<[u64; 256]>; 2],
+    /// Those that need nothing of an end's start, one byte, and more.
+    need: [[u64; 3]; 2],
+}
+
+impl Group {
+    fn push(&mut self, number: usize, scorer: Scorer) {
+        let bit = 1 << self.scorers.len();
+        for end in 0..2 {
+            self.hits[end].resize(START, [0; 256]);
+            for (at, byte) in scorer.starting(end) {
+                self.hits[end][at][usize::from(byte)] |= bit;
+            }
+            self.need[end][usize::from(scorer.derived.starts[end].min(2))] |= bit;
+        }
+        self.scorers.push((number, scorer));
+    }
+
+    /// Those that a flow's first bytes leave possible: a superset of those whose [`Scorer::may`] holds.
+    #[inline]
+    fn possible(&self, seen: &Seen<'_>) -> u64 {
+        let mut left = u64::MAX >> (64 - self.scorers.len());
+        for end in 0..2 {
+            // Of a shorter start less is needed: left to the scorer.
+            let bytes = seen.sides[end];
+            if bytes.len() >= 2 {
+                let (mut one, mut two) = (0, 0);
+                for (hits, &byte) in self.hits[end].iter().zip(bytes) {
+                    let here = hits[usize::from(byte)];
+                    two |= one & here;
+                    one |= here;
+                }
+                let [none, some, more] = self.need[end];
+                left &= none | some & one | more & two;
+            }
+        }
+        left
+    }
+
+    #[inline]
+    fn candidates(&self, seen: &Seen<'_>) -> impl Iterator<Item = &(usize, Scorer)> {
+        let mut left = self.possible(seen);
+        std::iter::from_fn(move || {
+            let at = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            self.scorers.get(at as usize)
+        })
+    }
 }
 
 impl Models {
@@ -53,7 +108,13 @@ impl Models {
                     Carrier::Sctp => SCTP,
                     Carrier::Ip(_) => IP,
                 };
-                set.scorers.entry(carrier).or_default().push((number, Scorer::new(part, &chance)));
+                let groups = set.scorers.entry(carrier).or_default();
+                if groups.last().is_none_or(|group| group.scorers.len() == 64) {
+                    groups.push(Group::default());
+                }
+                if let Some(group) = groups.last_mut() {
+                    group.push(number, Scorer::new(part, &chance));
+                }
             }
             let label = interned(&model.name);
             set.list.push(Protocol { label, title: "learnt by example", on, ports: &[], spec: "a model" });
@@ -77,20 +138,20 @@ impl Models {
         if self.list.is_empty() {
             return false;
         }
-        let Some(scorers) = self.scorers.get(&view.transport.into()) else { return false };
+        let Some(groups) = self.scorers.get(&view.transport.into()) else { return false };
         [*view, view.flipped()].iter().any(|view| {
             let seen = Seen::of(view);
-            scorers.iter().any(|(_, scorer)| scorer.may(&seen))
+            groups.iter().flat_map(|group| group.candidates(&seen)).any(|(_, scorer)| scorer.may(&seen))
         })
     }
 
     /// The model that names this flow most surely, its number, and the ends as it took them.
     pub(in super::super) fn judge<'a>(&self, view: &View<'a>) -> Option<(Match, usize, View<'a>)> {
-        let scorers = self.scorers.get(&view.transport.into())?;
+        let groups = self.scorers.get(&view.transport.into())?;
         let mut best: Option<((u8, i32), Match, usize, View<'a>)> = None;
         for view in [*view, view.flipped()] {
             let seen = Seen::of(&view);
-            for (number, scorer) in scorers {
+            for (number, scorer) in groups.iter().flat_map(|group| group.candidates(&seen)) {
                 let Some(score) = scorer.accepts(&seen) else { continue };
                 let rank = (scorer.confidence(&score), score.total());
                 if best.as_ref().is_some_and(|best| best.0 >= rank) {
