@@ -37,6 +37,7 @@ pub(super) struct Pending {
     /// Bytes wanted of each direction, once a rule said so.
     pub want: [usize; 2],
     /// What the models said, once they were asked.
+    #[allow(clippy::option_option)] // not asked, nothing, or an answer
     pub learnt: Option<Option<Answer>>,
 }
 

@@ -71,12 +71,12 @@ impl fmt::Display for Token {
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEAD} {VERSION}\nname {}", self.name)?;
-        self.parts.iter().try_for_each(|(carrier, part)| write_part(f, carrier, part))?;
+        self.parts.iter().try_for_each(|(carrier, part)| write_part(f, *carrier, part))?;
         writeln!(f, "\nend")
     }
 }
 
-fn write_part(f: &mut fmt::Formatter<'_>, carrier: &Carrier, part: &Part) -> fmt::Result {
+fn write_part(f: &mut fmt::Formatter<'_>, carrier: Carrier, part: &Part) -> fmt::Result {
     let count = |n: u64| n.min(MAX_COUNT - 1);
     writeln!(f, "\non {carrier}\nflows {}", count(part.flows))?;
     write!(f, "others {}", count(part.others))?;
@@ -166,6 +166,7 @@ impl<'a> Words<'a> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // bounds are numbers
 fn number<T: FromStr + PartialOrd + fmt::Display>(word: &str, needed: &str, least: T, most: T) -> Read<T> {
     let plain = word.bytes().all(|b| b.is_ascii_digit());
     match word.parse::<T>() {
@@ -205,7 +206,7 @@ fn unhex(word: &str) -> Read<Vec<u8>> {
         return Ok(Vec::new());
     }
     let figures = word.bytes().all(|b| b.is_ascii_hexdigit());
-    if !figures || word.len() % 2 != 0 || word.len() / 2 > POSITIONS {
+    if !figures || !word.len().is_multiple_of(2) || word.len() / 2 > POSITIONS {
         return Err(needed());
     }
     (0..word.len() / 2)

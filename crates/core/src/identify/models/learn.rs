@@ -188,7 +188,7 @@ fn thresholds(part: &Part, chance: &Chance) -> Derived {
         totals.sort_unstable();
         let low = totals[totals.len() / 10];
         if low > above {
-            threshold = threshold.max((above.max(0) + low) / 2);
+            threshold = threshold.max(i32::midpoint(above.max(0), low));
         }
     }
     let mut derived = Derived { threshold, floors, starts, held: 0, of: held.len() as u32 };
@@ -202,11 +202,11 @@ fn thresholds(part: &Part, chance: &Chance) -> Derived {
 /// What is none of the user's protocol: noise, text, and starts like those of common protocols. The same each time.
 fn noise() -> Vec<Sample> {
     let mut dice = Dice(0x6d6f_6465_6c73_2121);
-    let kinds: [fn(&mut Dice) -> [Vec<u8>; 2]; 7] = [
+    let kinds: [Make; 7] = [
         |dice| [dice.bytes(), dice.bytes()],
         |dice| [dice.text(), dice.text()],
         |dice| [dice.small(), dice.small()],
-        |dice| [vec![dice.next(), dice.next()].repeat(32), vec![dice.next(); 64]],
+        |dice| [[dice.next(), dice.next()].repeat(32), vec![dice.next(); 64]],
         |dice| {
             let verb = [&b"GET /"[..], b"POST /", b"HEAD /", b"OPTIONS "][dice.below(4)];
             let answer =
@@ -234,13 +234,18 @@ fn noise() -> Vec<Sample> {
         for _ in 0..NOISE {
             let mut sides = make(&mut dice);
             let turns =
-                (0..1 + dice.below(5)).map(|at| Token { server: at % 2 == 1, len: dice.length() }).collect();
-            sides.iter_mut().for_each(|side| side.truncate(super::POSITIONS));
+                (0..=dice.below(5)).map(|at| Token { server: at % 2 == 1, len: dice.length() }).collect();
+            for side in &mut sides {
+                side.truncate(super::POSITIONS);
+            }
             all.push(Sample { turns, sides });
         }
     }
     all
 }
+
+/// Makes what client and server begin with.
+type Make = fn(&mut Dice) -> [Vec<u8>; 2];
 
 /// A reproducible stream of numbers (xorshift64*).
 struct Dice(u64);
