@@ -17,6 +17,7 @@ PYTHON = [
     {"rows"},
     {"cut", "flow", "stream", "paths", "demo"},
     {"sink"},
+    {"cache"},
     {"ops"},
     {"dataset"},
     {"cli"},
@@ -29,6 +30,7 @@ RUST = [
     ["flow"],
     ["cut", "identify", "stream", "select", "search"],
     ["pipe"],
+    ["cache"],
 ]
 
 

@@ -248,7 +248,7 @@ def test_broken_models_are_named_with_their_line(taught: Path, tmp_path: Path) -
     folder = tmp_path / "mo\x1bdels"
     folder.mkdir()
     done = run("flows", taught, "--models", folder)
-    assert done.returncode == 10 and "no model in this folder" in said(done)
+    assert done.returncode == 11 and "no model in this folder" in said(done)
     good = fk.learn("acme", taught, query=fk.FlowQuery(where="proto = 'udp'")).text
     bad = folder / "bad.model"
     for data, hint in [
@@ -260,13 +260,13 @@ def test_broken_models_are_named_with_their_line(taught: Path, tmp_path: Path) -
     ]:
         bad.write_bytes(data)
         done = run("flows", taught, "--models", folder)
-        assert done.returncode == 10 and hint in said(done) and "bad.model" in said(done), done.stderr
+        assert done.returncode == 11 and hint in said(done) and "bad.model" in said(done), done.stderr
         with pytest.raises(fk.ModelError, match=re.escape(hint)):
             fk.open(taught).flows(identify=True, models=[bad])
     bad.write_text(good)
     (folder / "again.model").write_text(good)
     done = run("flows", taught, "--models", folder)
-    assert done.returncode == 10 and "two models are named acme" in said(done)
+    assert done.returncode == 11 and "two models are named acme" in said(done)
 
 
 def test_a_model_to_standard_output(taught: Path) -> None:

@@ -3,6 +3,7 @@
 mod bpf;
 mod carve;
 mod codec;
+mod defrag;
 mod identify;
 mod index;
 mod model;
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "identify", run: identify::identify, seeds: identify::seeds },
     Target { name: "model", run: model::model, seeds: model::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
+    Target { name: "defrag", run: defrag::defrag, seeds: defrag::seeds },
 ];
 
 /// A number for something that was seen.

@@ -15,12 +15,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cache.curve import Curve as Curve
+    from .cache.memory import Cache as Cache
     from .cut import CutPolicy as CutPolicy
     from .dataset import Dataset as Dataset
     from .dataset import learn as learn
     from .dataset import merge_models as merge_models
     from .dataset import open as open
     from .errors import BusyError as BusyError
+    from .errors import CacheError as CacheError
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
@@ -44,6 +47,9 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "BusyError": "errors",
+    "Cache": "cache.memory",
+    "CacheError": "errors",
+    "Curve": "cache.curve",
     "CutPolicy": "cut",
     "DamagedError": "errors",
     "Dataset": "dataset",
@@ -70,10 +76,10 @@ _WHERE = {
 }
 
 __all__ = [
-    "BusyError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError",
-    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LearnReport", "LedgerError", "ModelError",
-    "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
-    "__version__", "learn", "merge_models", "open",
+    "BusyError", "Cache", "CacheError", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport",
+    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LearnReport",
+    "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport",
+    "TrimReport", "UsageError", "__version__", "learn", "merge_models", "open",
 ]  # fmt: skip
 
 

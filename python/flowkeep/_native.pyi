@@ -10,7 +10,12 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
+from _typeshed import ReadableBuffer as Buffer
+
 __all__ = [
+    "Cache",
+    "CacheReader",
+    "Capture",
     "Carver",
     "Extractor",
     "FlowTable",
@@ -22,6 +27,7 @@ __all__ = [
     "Trimmer",
     "anomaly_names",
     "build_index",
+    "drop_privileges",
     "ledger_first_ts",
     "merge_models",
     "overlap_policies",
@@ -460,54 +466,17 @@ class Searcher:
     def finish(self) -> Searched: ...
 
 @type_check_only
-class StreamPiece(TypedDict):
-    """A file with a contiguous part of a stream."""
+class StreamTotals(TypedDict):
+    """Sums over the rows of a manifest."""
 
-    name: str  # in the folder; with ``frames`` there is NAME.frames, too
-    connection: int  # counts connections on the same ports within the flow, from 0
-    offset: int  # where it begins in the stream
-    end: int  # where it ends in the stream
-    bytes: int  # of the file; without any there is no file
-    sha256: str
-    frames: bool
-
-@type_check_only
-class StreamCounts(TypedDict):
-    """Where the captured payload bytes went: captured is the sum of all but missing and bounds."""
-
-    captured: int
-    delivered: int
-    duplicate: int
-    conflicting: int
-    unchecked: int
-    refused: int
-    padding: int
-    missing: int  # bytes in gaps
-    bounds: int  # holes given up because a bound on memory was hit
-
-@type_check_only
-class RebuiltStream(TypedDict):
-    """One direction of a flow."""
-
-    pieces: list[StreamPiece]
-    notes: list[dict[str, Any]]  # gaps, overlaps, anomalies and ends; at most 4,096
+    flows: int  # with files
+    files: int  # with stream bytes
+    bytes: int  # in them
     gaps: int  # listed or not
     overlaps: int
     anomalies: int
-    datagrams: int  # UDP
-    counts: StreamCounts | None  # TCP
-
-@type_check_only
-class RebuiltFlow(TypedDict):
-    """A flow whose streams were rebuilt."""
-
-    flow_id: int
-    client_end: int  # the direction, 0 or 1, that is the client in a spool
-    unreadable_packets: int  # TCP header cut off or senseless
-    fragments_incomplete: int  # datagrams that never became whole
-    fragments_incomplete_bytes: int
-    client: RebuiltStream
-    server: RebuiltStream
+    missing: int  # bytes in gaps
+    bounds: int  # holes given up because a bound on memory was hit
 
 @final
 class Rebuilder:
@@ -545,10 +514,165 @@ class Rebuilder:
         progress: _Progress | None = None,
     ) -> FileScan:
         """Go over one capture."""
-    def finish(self) -> tuple[FlowTable, int, tuple[int, int]]:
-        """End the output: all flows, bytes written, the most bytes that waited and were remembered."""
-    def next_flow(self) -> RebuiltFlow | None:
-        """The next flow that was rebuilt, by ``flow_id``."""
+    def finish(self, *, min_bytes: int = 0) -> tuple[FlowTable, int, tuple[int, int]]:
+        """End the output: all flows, bytes written, the most bytes that waited and were remembered.
+
+        The files get their names; flows with fewer bytes have none.
+        """
+    def next_rows(self, n: int) -> bytes:
+        """JSON about the next ``n`` flows that were rebuilt, by ``flow_id``, for a manifest; empty at the end."""
+    def totals(self) -> StreamTotals:
+        """Sums over the rows that were given."""
+    def next_client(self) -> int | None:
+        """With spool: the direction, 0 or 1, that is the client in the next flow that was rebuilt."""
+
+_End = tuple[bytes, int | None]
+# Community ID, number in the cache, or protocol and both ends; None: any
+_Flow = str | int | tuple[int | None, _End, _End]
+
+@final
+class Cache:
+    """Packets in a fixed amount of memory. Every method can be called from any thread."""
+
+    def __new__(
+        cls,
+        memory: int,  # bytes that everything takes together at most
+        curve: Sequence[tuple[int, int]],  # (age in ns, bytes), ages rise, bytes fall; -1: all
+        *,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+    ) -> Self: ...
+    def interface(self, name: str, link: int, snap_length: int = 0) -> int:
+        """Make an interface known. The same name and link type again is the same number."""
+    def add(self, interface: int, time: int, data: Buffer, original: int | None = None) -> None:
+        """Take a packet. ``time``: ns since the epoch; ``original``: length on the wire."""
+    def dropped(self, interface: int, packets: int) -> None:
+        """Say that the kernel lost packets."""
+    def replay(self, path: str, *, jobs: int = 1, progress: _Progress | None = None) -> dict[str, Any]:
+        """Take the packets of a capture ("-": standard input) as fast as it goes; their times are the clock.
+
+        Returns packets, bytes, damage (text or None)."""
+    def status(self) -> dict[str, Any]:
+        """What it says of itself, fit for JSON: see docs/cache.md."""
+    def flows(self, *, community_seed: int = 0) -> FlowTable:
+        """The flows of which something is held, with true totals, and columns held_packets, held_bytes and
+        flow_number, which no other flow of the cache ever gets."""
+    def save(self, path: str) -> None:
+        """Write all of it to a file."""
+    @staticmethod
+    def load(
+        path: str,
+        memory: int,
+        curve: Sequence[tuple[int, int]],
+        *,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+    ) -> Cache:
+        """What was saved, in a cache with these settings. Raises flowkeep.errors.UsageError for a damaged
+        file."""
+    def spill(self, directory: str, *, disk: int | None = None, every_ns: int = 3_600_000_000_000) -> None:
+        """From now on write flows that are let go as a whole to capture files in this folder: at most
+        ``disk`` bytes, a file for so much packet time."""
+    def spill_status(self) -> dict[str, Any] | None:
+        """files, bytes, packets, flows, deleted (files), lost (packets), error (text or None)."""
+    def spill_close(self) -> dict[str, Any] | None:
+        """Write what waits, make the last file whole, and spill no longer."""
+    def reader(
+        self,
+        *,
+        program: _FilterRules | None = None,
+        since: int | None = None,  # ns
+        until: int | None = None,  # ns, included
+        flows: Sequence[_Flow] | None = None,
+        follow: bool = False,
+        format: str = "pcapng",  # or "pcap"
+    ) -> CacheReader:
+        """Read what is held now, in the order of time."""
+
+@final
+class CacheReader:
+    """A capture file out of a cache, in whole records or blocks. What it has not read stays held for it as
+    far as a bound allows."""
+
+    def read(self, wait: float = 0.0) -> bytes:
+        """The next bytes, 32 to 64 KiB where there is more (one larger packet aside). Empty at the end; of
+        one that follows, empty when nothing came within ``wait`` seconds."""
+    def stop(self) -> None:
+        """Come to an end with what is held now, if it follows; a read that waits goes on at once. From any
+        thread."""
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def matched(self) -> int:
+        """Packets handed over."""
+    @property
+    def lost(self) -> int:
+        """Packets that were let go before they were read."""
+
+@type_check_only
+class InputStats(TypedDict):
+    """What is known of an input of a capture."""
+
+    name: str  # the interface, "all", an address and port, or a path
+    kind: Literal["interface", "listen", "connect", "read"]
+    # "ready": opened, not started; "waiting": for an interface that is gone or a sender that cannot be reached
+    state: Literal["ready", "running", "waiting", "done", "failed", "stopped"]
+    packets: int  # handed to the cache
+    bytes: int  # their captured bytes
+    drops: int  # packets for which the kernel had no room in the ring
+    filtered: int  # packets that the filter left out here; those it left out in the kernel are not known
+    refused: int  # packets of link types that the filter makes no sense for, or of too many interfaces
+    interfaces: dict[str, dict[str, int]]  # by name: packets, bytes
+    connections: int  # so far
+    ring: int  # bytes
+    error: str | None  # the last one; the input may have gone on after it
+
+@final
+class Capture:
+    """Takes packets as they come into a cache, each input on a thread of its own.
+
+    All inputs are opened first, then privileges are dropped, then it is started; nothing needs privileges after
+    that, not even interfaces that come later. Linux only, as far as interfaces go."""
+
+    def __new__(
+        cls,
+        cache: Cache,
+        *,
+        interfaces: Sequence[str] | None = None,  # None: all, also those that come later, with one ring
+        promiscuous: bool = False,
+        ring: int = 67_108_864,  # bytes of each ring
+        snap_length: int = 262_144,  # bytes kept of a packet, 1 to 262,144
+        program: _FilterRules | None = None,
+        exclude_ports: Sequence[
+            int
+        ] = ...,  # TCP ports, at most 64; packets of interfaces from or to them are left out
+    ) -> Self:
+        """Open the interfaces: their packets wait in the rings from now on.
+
+        Raises OSError (privileges, memory) and flowkeep.errors.UsageError (no such interface)."""
+    def listen(self, host: str, port: int) -> int:
+        """Take captures from whoever connects, 64 at once; returns the port (0: any that is free). Raises OSError."""
+    def connect(self, host: str, port: int) -> None:
+        """Take captures from a server, and again when it is gone. The name is looked up now. Raises OSError."""
+    def read(self, path: str) -> None:
+        """Take the packets of a capture ("-": standard input) as fast as it goes."""
+    def start(self) -> None:
+        """Start the threads. Inputs that are added later start at once."""
+    def stop(self) -> None:
+        """End all inputs for good, after handing on what the kernel has taken in for them."""
+    def stats(self) -> list[InputStats]:
+        """One entry an input, in the order in which they were added."""
+
+def drop_privileges(user: str | None = None) -> None:
+    """Become ``user`` without further groups, if one is given; give up all capabilities, for good; set
+    ``no_new_privs``. What every thread has left is read back from the kernel.
+
+    Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as it is when
+    other threads run already."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""

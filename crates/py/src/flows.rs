@@ -15,7 +15,7 @@ use flowkeep_core::packet::Key;
 use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
 use flowkeep_io::table::details::{Value, NAMES};
-use flowkeep_io::table::flows::Flows;
+use flowkeep_io::table::flows::{Flows, Held};
 use flowkeep_io::table::services::Value as Told;
 use flowkeep_io::table::text;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -177,6 +177,11 @@ impl FlowTable {
         let community = self.0.community_id(flow);
         let community = community.as_ref().and_then(|id| std::str::from_utf8(id).ok());
         dict.set_item("community_id", community)?;
+        if let Some(held) = self.0.held(row) {
+            for (column, name) in Held::NAMES.iter().enumerate() {
+                dict.set_item(name, held.value(column))?;
+            }
+        }
         if let Some(detail) = self.0.detail(row) {
             for (column, name) in NAMES.iter().enumerate() {
                 text.clear();

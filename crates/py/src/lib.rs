@@ -4,11 +4,13 @@
 #![allow(clippy::fn_params_excessive_bools)]
 #![allow(clippy::needless_pass_by_value)] // what PyO3 takes out of Python objects is owned
 
+mod cache;
 mod carver;
 mod errors;
 mod extractor;
 mod flows;
 mod index;
+mod live;
 mod models;
 mod rebuilder;
 mod reports;
@@ -36,9 +38,13 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
+    m.add_class::<cache::Cache>()?;
+    m.add_class::<cache::CacheReader>()?;
     m.add_class::<carver::Carver>()?;
     m.add_class::<searcher::Searcher>()?;
     m.add_class::<rebuilder::Rebuilder>()?;
+    m.add_class::<live::Capture>()?;
+    m.add_function(wrap_pyfunction!(live::drop_privileges, m)?)?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;

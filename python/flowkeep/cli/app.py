@@ -27,6 +27,7 @@ COMMANDS = (
     "info",
     "carve",
     "learn",
+    "cache",
     "protocols",
     "demo",
 )

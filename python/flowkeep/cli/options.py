@@ -119,16 +119,25 @@ _SELECT = [
                  "for the same captures read with the same options only, a Community ID everywhere."),
     click.option("--network", "networks", multiple=True, metavar="CIDR",
                  help="Flows with an end in this network; several: in any of them."),
+    click.option("--not", "invert", is_flag=True, help="The other flows: those that are not chosen."),
+]  # fmt: skip
+_TIMES = [
     click.option("--since", type=WHEN, metavar="TIME",
                  help="Flows seen at this time or later: 2024-05-01T12:00 (UTC), 2h for two hours ago, "
                  "end-2h for two hours before the last packet, start+10min."),
     click.option("--until", type=WHEN, metavar="TIME", help="Flows seen at this time or earlier."),
-    click.option("--not", "invert", is_flag=True, help="The other flows: those that are not chosen."),
 ]  # fmt: skip
 
 
 def selecting(command: F) -> F:
     """Add the options that choose flows; they arrive as keywords, see :func:`query`."""
+    for option in reversed(_TIMES):
+        command = option(command)
+    return naming(command)
+
+
+def naming(command: F) -> F:
+    """The same, without the times at which flows were seen."""
     for option in reversed(_SELECT):
         command = option(command)
     return command

@@ -57,8 +57,7 @@ def one_stream(
         if scans is not None:
             scans += found_in
         rebuilder.finish()
-        done = rebuilder.next_flow()
-        client = 0 if done is None else done["client_end"]
+        client = rebuilder.next_client() or 0
         return Stream(row, spool, client, [c.path for c in found.captures])
     except BaseException:
         spool.close()

@@ -88,7 +88,7 @@ class FlowQuery:
     def __post_init__(self) -> None:
         """Read the lists. Raises OSError, and UsageError for what cannot be meant."""
         self._ids()
-        self._blocks()
+        parse_networks(self.networks)
         if self.where is not None:
             _condition(self.where)
         if self.flow_filter is not None:
@@ -129,19 +129,6 @@ class FlowQuery:
                 )
         return numbers, communities
 
-    def _blocks(self) -> list[tuple[bytes, int]]:
-        blocks = []
-        for text in self.networks:
-            try:
-                network = ipaddress.ip_network(text, strict=False)
-            except ValueError:
-                raise UsageError(
-                    f"{safe(text)!r} is no network: write an address or a CIDR block such as 10.0.0.0/8 "
-                    "or 2001:db8::/32"
-                ) from None
-            blocks.append((network.network_address.packed, network.prefixlen))
-        return blocks
-
     def ids(self, table: Table) -> list[int]:
         """The ``flow_id``s of the flows that are wanted, ascending. Raises UsageError."""
         return self.choose(table).ids
@@ -166,7 +153,7 @@ class FlowQuery:
                 listed |= rows
             wanted &= listed
         if self.networks:
-            wanted &= pl.Series(list(table.inside(self._blocks())), dtype=pl.UInt8) > 0
+            wanted &= pl.Series(list(table.inside(parse_networks(self.networks))), dtype=pl.UInt8) > 0
         if self.flow_filter is not None:
             wanted &= self._matching(table)
         if self.since_ns is not None:
@@ -183,7 +170,11 @@ class FlowQuery:
         import polars as pl
 
         numbers, communities = self._ids()
-        refuse_beyond(numbers, len(frame))
+        there = frame["flow_id"]
+        if len(there) and there.max() != len(there) - 1:
+            refuse_unknown(numbers, there)
+        else:
+            refuse_beyond(numbers, len(there))
         by_community = pl.col("community_id").is_in(communities).fill_null(False)
         return frame.select(pl.col("flow_id").is_in(numbers) | by_community).to_series()
 
@@ -229,6 +220,21 @@ class FlowQuery:
         return column.fill_null(False)
 
 
+def parse_networks(networks: Sequence[str]) -> list[tuple[bytes, int]]:
+    """Networks as (address, bits that count), from CIDR blocks or addresses. Raises UsageError."""
+    blocks = []
+    for text in networks:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise UsageError(
+                f"{safe(text)!r} is no network: write an address or a CIDR block such as 10.0.0.0/8 "
+                "or 2001:db8::/32"
+            ) from None
+        blocks.append((network.network_address.packed, network.prefixlen))
+    return blocks
+
+
 def _condition(where: str) -> polars.Expr:
     """The condition, parsed. Raises UsageError."""
     import polars as pl
@@ -263,6 +269,14 @@ def refuse_beyond(numbers: Sequence[int], flows: int) -> None:
     beyond = [n for n in numbers if n >= flows]
     if beyond:
         raise UsageError(f"there is no flow {beyond[0]}: there are {flows}, counted from 0")
+
+
+def refuse_unknown(numbers: Sequence[int], there: polars.Series) -> None:
+    """Raise UsageError for a ``flow_id`` that none of these flows has, which do not count from 0."""
+    known = set(there.filter(there.is_in(list(numbers))).to_list())
+    unknown = [n for n in numbers if n not in known]
+    if unknown:
+        raise UsageError(f"there is no flow {unknown[0]} any more, or not yet: {len(there)} are there")
 
 
 def _reason(error: Exception, columns: list[str]) -> str:

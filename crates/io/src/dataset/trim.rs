@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use flowkeep_core::cut::ledger::{adopt, rows, rows_again, Chosen, Row};
+use flowkeep_core::cut::ledger::{rows, rows_again, Chosen, Row};
 use flowkeep_core::cut::{Behind, Policy, Rest, TrimPcap};
-use flowkeep_core::flow::{Side, Tracker};
+use flowkeep_core::flow::Side;
 use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
 
+use super::listing::{begin_listing, end_listing, old, Old};
 use super::output::Output;
 use super::report::{FileReport, LedgerUse, TrimReport};
-use super::scan::{fitting, of_all_packets, Old};
 use super::{is_standard, Error, Settings};
 use crate::codec::Compression;
 use crate::digest::file_digest;
@@ -70,19 +70,6 @@ impl Measure {
     }
 }
 
-/// Ends the reading of a trimmed file: moves on over the packets that are gone. Gives back the running counters of its
-/// rows.
-pub(super) fn end_listing(
-    tracker: &mut Tracker,
-    start: (u64, u64),
-    (packets, bytes): (u64, u64),
-) -> Option<Vec<[Side; 2]>> {
-    let listing = tracker.end_listing()?;
-    let seen = (tracker.packets() - start.0, tracker.bytes() - start.1);
-    tracker.skip(packets.saturating_sub(seen.0), bytes.saturating_sub(seen.1));
-    Some(listing.rows().iter().map(|row| row.running.side).collect())
-}
-
 impl Trim {
     /// Nothing read yet. `ledger`: files will get ledgers.
     pub fn new(settings: Settings, policy: Policy, ledger: bool) -> Self {
@@ -111,14 +98,11 @@ impl Trim {
         measure.end_file();
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let tracker = &mut measure.scan.tracker;
-        measure.start = (tracker.packets(), tracker.bytes());
-        if let Some(beside) = beside.filter(|_| self.settings.filter.is_none()) {
-            if let (_, Some(old)) = fitting(path, beside, control)? {
-                let listing = adopt(tracker, &old.rows, old.left());
-                tracker.list(listing);
-                measure.whole = (old.about.packets, old.about.bytes);
-                path.clone_into(&mut measure.path);
-            }
+        let (_, old) = old(path, beside, &self.settings, control)?;
+        measure.start = begin_listing(tracker, old.as_ref(), |_, _| {});
+        if let Some(old) = old {
+            measure.whole = old.whole();
+            path.clone_into(&mut measure.path);
         }
         let passes = Passes { decide: &mut measure.scan, emit: None };
         pipe::run(source.input(), &self.settings.plan(), passes, control)?;
@@ -142,22 +126,18 @@ impl Trim {
         // Of a file that could not be read to its end.
         self.state.tracker.end_listing();
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger_use, old) = match wanted.ledger_in {
-            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
-            Some(beside) => fitting(path, beside, control)?,
-            None => (LedgerUse::None, None),
-        };
+        let (ledger_use, old) = old(path, wanted.ledger_in, &self.settings, control)?;
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let start = (self.state.tracker.packets(), self.state.tracker.bytes());
         let compression = wanted.compression.unwrap_or(source.compression());
         let digests = wanted.digest || wanted.ledger_out.is_some();
         let output = Output::open(wanted.out, compression, digests).map_err(Error::Output)?;
         let mut writer = Writer::new(output);
 
         self.state.begin_file();
-        if let Some(old) = &old {
-            self.list(old, wanted.policy, ends);
-        }
+        let cutter = &mut self.state.cutter;
+        let start = begin_listing(&mut self.state.tracker, old.as_ref(), |old, listing| {
+            cutter.list(listing, behind(old, cutter.policy(), wanted.policy), ends);
+        });
         let plan = self.settings.plan();
         let state = &mut self.state;
         let (end, digest_in) = std::thread::scope(|scope| {
@@ -216,25 +196,9 @@ impl Trim {
         Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
     }
 
-    /// The file that begins has been trimmed before.
-    fn list(&mut self, old: &Old, policy: &str, ends: Option<Vec<[Side; 2]>>) {
-        let listing = adopt(&mut self.state.tracker, &old.rows, old.left());
-        let cutter = &mut self.state.cutter;
-        let chosen = old.about.chosen[usize::from(old.trimmed)].unwrap_or_default();
-        let sampled = matches!(cutter.policy().rest, Rest::Sample(k) if k == chosen.sample);
-        let behind = Behind {
-            unchanged: old.trimmed && old.about.policy == policy,
-            behind: chosen.behind(cutter.policy()),
-            sampled,
-            end: None,
-        };
-        cutter.list(&listing, behind, ends);
-        self.state.tracker.list(listing);
-    }
-
     /// By what the packets were chosen that the file held and holds now.
     fn chosen(&self, old: Option<&Old>) -> [Option<Chosen>; 2] {
-        let before = old.and_then(|old| old.about.chosen[usize::from(old.trimmed)]);
+        let before = old.and_then(Old::chosen);
         let policy = self.state.cutter.policy();
         let now = match before {
             _ if self.state.compat.is_some() => Chosen::default(),
@@ -263,6 +227,17 @@ impl Trim {
         let mut state = std::mem::replace(&mut self.state, fresh);
         state.end_file(true);
         Flows::new(state.tracker.into_table(), None, None, community_seed)
+    }
+}
+
+/// What may lie behind the cutoff in a file that has been trimmed before; `policy`: the one of now in words.
+fn behind(old: &Old, now: &Policy, policy: &str) -> Behind {
+    let chosen = old.chosen().unwrap_or_default();
+    Behind {
+        unchanged: old.trimmed && old.about.policy == policy,
+        behind: chosen.behind(now),
+        sampled: matches!(now.rest, Rest::Sample(k) if k == chosen.sample),
+        end: None,
     }
 }
 
