@@ -3,11 +3,15 @@
 ::
 
     python bench/identify.py CAPTURES --labels LABELS.csv [--errors FILE] [--quick] [--rival]
+    python bench/identify.py CAPTURES --labels LABELS.csv --learn
 
 The truth is what another program's deep inspection said (``label_origin`` is ``dpi``);
 ``identify_labels.csv`` says which of our names stand for which of its. Counted are flows with payload whose
 protocol we know. With ``--rival``, nDPI's ``ndpiReader`` looks at the same rewritten files;
 it is counted right when it says the true name or one that stands for the same labels of ours.
+
+With ``--learn``, models are measured instead: of each of its names, one is learnt from flows of one capture
+and asked about the flows of all others.
 """
 
 from __future__ import annotations
@@ -346,6 +350,102 @@ def trimmed(size: str, path: Path) -> Path | None:
     return out / path.name if (out / path.name).exists() else None
 
 
+@dataclass
+class Told:
+    """What a model said of flows outside of the capture it was learnt from."""
+
+    right: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    """Flows that the truth calls something else."""
+    open: int = 0
+    """Flows that the truth does not name."""
+
+
+def learnt(captures: Path, labels: Path, most: int, folder: Path) -> None:
+    """Learn each name from at most so many flows of one capture, ask all other captures, and print."""
+    named = truth(labels)
+    rewritten = {}
+    for path in sorted(p for p in captures.rglob("*") if p.is_file()):
+        out = folder / f"{len(rewritten)}-{path.name}"
+        try:
+            new = rewrite(path, out)
+            fk.open(out).info() if new else None
+        except (fk.FlowkeepError, OSError, struct.error, IndexError):
+            new = None
+        if new:
+            # Labels name captures by their path below the folder.
+            flows = named.get(str(path.relative_to(captures)), {})
+            rewritten[out] = {key: flows.get(old, ("", "")) for key, old in new.items()}
+        else:
+            out.unlink(missing_ok=True)
+    models, source, taught = [], {}, Counter[int]()
+    for path, flows in rewritten.items():
+        by_label = defaultdict(list)
+        for row in fk.open(path).flows().to_dicts():
+            key = key_of(row)
+            if row["client_payload_bytes"] + row["server_payload_bytes"] and (
+                label := flows.get(key, ("", ""))[1]
+            ):
+                by_label[label].append(str(row["flow_id"]))
+        for label, ids in by_label.items():
+            name = "x-" + "".join(c if c.isalnum() else "-" for c in label.lower())[:28]
+            if name in source:
+                continue
+            output = folder / f"{name}.model"
+            try:
+                report = fk.learn(name, path, query=fk.FlowQuery(flows=tuple(ids[:most])), output=output)
+            except fk.UsageError:
+                continue
+            models.append(output)
+            source[name] = (path, label)
+            taught[sum(part.flows for part in report.parts)] += 1
+    told: dict[str, Told] = defaultdict(Told)
+    asked, strangers = 0, 0
+    groups = [models[i::8] for i in range(8)]  # few at a time, so that they do not hide each other
+    for path, flows in rewritten.items():
+        for group in groups:
+            rows = fk.open(path).flows(models=group, identify=True).to_dicts()
+            rows = [row for row in rows if row["client_payload_bytes"] + row["server_payload_bytes"]]
+            if group is groups[0]:
+                asked += len(rows)
+                strangers += sum(row["service"] is None or row["service"] in source for row in rows)
+            for row in rows:
+                name = row["service"]
+                if name not in source or source[name][0] == path:
+                    continue
+                label = flows.get(key_of(row), ("", ""))[1]
+                if not label:
+                    told[name].open += 1
+                elif set(label.split(".")) & set(source[name][1].split(".")):
+                    told[name].right += 1
+                else:
+                    told[name].wrong[label] += 1
+    print(f"\n## Models of at most {most} flows\n")
+    print("| Model of | Right | Not labelled | Wrong |\n|---|---|---|---|")
+    for name in sorted(told, key=lambda name: (-sum(told[name].wrong.values()), name)):
+        one = told[name]
+        wrong = ", ".join(f"{label} {n}" for label, n in one.wrong.most_common())
+        if wrong or one.open:
+            print(f"| {source[name][1]} | {one.right} | {one.open} | {wrong} |")
+    right, wrong, unsure = (
+        sum(t.right for t in told.values()),
+        sum(sum(t.wrong.values()) for t in told.values()),
+        sum(t.open for t in told.values()),
+    )
+    print(
+        f"\n{len(source)} models, {asked} flows with payload in {len(rewritten)} captures, {strangers} of "
+        f"which no rule names: right {right}, wrong {wrong}, not labelled by the truth {unsure}; wrong are "
+        f"{100 * wrong / max(strangers * len(source), 1):.4f} % of the {strangers * len(source)} pairs of a "
+        "model and a flow without a name"
+    )
+
+
+def key_of(row: dict[str, Any]) -> Flow:
+    """The flow of a row."""
+    ends = (row["client_ip"], row["client_port"]), (row["server_ip"], row["server_port"])
+    return flow(row["proto"], *ends)
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -354,7 +454,13 @@ def main() -> int:
     parser.add_argument("--errors", type=Path, help="write each error into this file")
     parser.add_argument("--quick", action="store_true", help="whole flows only")
     parser.add_argument("--rival", action="store_true", help="run ndpiReader on the same files, too")
+    parser.add_argument("--learn", action="store_true", help="measure learnt models instead")
     args = parser.parse_args()
+    if args.learn:
+        for most in (1, 10):
+            with tempfile.TemporaryDirectory() as folder:
+                learnt(args.captures, args.labels, most, Path(folder))
+        return 0
     if args.rival and shutil.which("ndpiReader") is None:
         parser.error("ndpiReader is not installed (Debian: libndpi-bin)")
     table = csv.DictReader((Path(__file__).parent / "identify_labels.csv").open(encoding="utf-8"))

@@ -6,6 +6,7 @@ mod codec;
 mod defrag;
 mod identify;
 mod index;
+mod model;
 mod packet;
 mod pipe;
 mod record;
@@ -35,6 +36,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
     Target { name: "bpf", run: bpf::bpf, seeds: bpf::seeds },
     Target { name: "identify", run: identify::identify, seeds: identify::seeds },
+    Target { name: "model", run: model::model, seeds: model::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
     Target { name: "defrag", run: defrag::defrag, seeds: defrag::seeds },
 ];

@@ -20,6 +20,7 @@ __all__ = [
     "Extractor",
     "FlowTable",
     "Index",
+    "Models",
     "Rebuilder",
     "Scanner",
     "Searcher",
@@ -32,6 +33,7 @@ __all__ = [
     "ledger_first_ts",
     "ledger_flows",
     "ledger_metadata",
+    "merge_models",
     "overlap_policies",
     "parse_curve",
     "probe",
@@ -151,11 +153,57 @@ class FlowTable:
         """One dict a row, column name -> str, int or None."""
     def names(self) -> list[tuple[str, list[str]]]:
         """With ``identify``: addresses and the names that DNS, TLS, QUIC and HTTP gave them."""
+    def learn(self, name: str, ids: Sequence[int]) -> LearntModel:
+        """Of a table made with ``identify`` and ``sampled``: a model of the flows with these flow_ids.
+
+        Raises UsageError when the name will not do or there is nothing to learn from."""
     def left_out(self) -> tuple[int, int]:
         """With ``identify``: names for which there was no room, and flows that were decided by their first
         packet because too many waited."""
     def write_arrow(self, path: str) -> int:
         """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
+
+@final
+class Models:
+    """Learnt protocols, ready to be asked."""
+
+    def __new__(cls, files: Sequence[tuple[str, bytes]]) -> Self:
+        """Names of files (for errors) and their contents. Raises ModelError, with file and line."""
+    def protocols(self) -> list[tuple[str, list[str]]]:
+        """The protocols by name, with their carriers ("tcp", "udp", "sctp", "ip")."""
+
+@type_check_only
+class ModelAbout(TypedDict):
+    """What a model says of one carrier; see :class:`flowkeep.ops.learn.ModelPart`."""
+
+    carrier: str
+    flows: int
+    examples: int
+    others: int
+    highest: float | None
+    threshold: float
+    held: int
+    held_of: int
+    confidence: int
+    client: list[float]
+    server: list[float]
+    lengths: list[tuple[str, float]]
+
+@type_check_only
+class MadeModel(TypedDict):
+    """A model file and what it says."""
+
+    name: str
+    text: str
+    parts: list[ModelAbout]
+
+@type_check_only
+class LearntModel(MadeModel):
+    """The same, and what it was made of."""
+
+    silent: int  # chosen flows without payload
+    alike: int  # flows that were not chosen, are not known, and would get the name
+    left_out: int  # flows that were not looked at for lack of room
 
 @final
 class Scanner:
@@ -175,6 +223,8 @@ class Scanner:
         what_if: Sequence[int] = ...,  # none
         details: bool = False,  # the detail columns too, see docs/guide/details.md
         identify: bool = False,  # the columns of docs/guide/identify.md too, behind all others
+        models: Models | None = None,  # with identify: these protocols, too
+        sampled: bool = False,  # with identify: keep how each flow begins, for FlowTable.learn
     ) -> Self: ...
     def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
@@ -678,6 +728,11 @@ def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
 def protocols() -> list[tuple[str, str, str, list[str], list[int], str]]:
     """What is recognised: family, label, title, carriers ("tcp", "udp", "sctp", "ip"), ports,
     specification."""
+
+def merge_models(files: Sequence[tuple[str, bytes]]) -> MadeModel:
+    """Make one model of several of one name, given as names of files (for errors) and their contents.
+
+    Raises ModelError, with file and line, and UsageError when the names of the protocols differ."""
 
 def program_problem(program: bytes) -> str | None:
     """Why a BPF program cannot be run; None if it can."""

@@ -1,5 +1,6 @@
 //! The flow table as a Python object.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList};
 
-use super::errors;
+use super::{errors, models};
 
 /// The flows of a data set.
 #[pyclass(frozen, module = "flowkeep._native")]
@@ -106,6 +107,20 @@ impl FlowTable {
                 (out, names.into_iter().map(str::to_owned).collect())
             })
             .collect()
+    }
+
+    fn learn<'py>(&self, py: Python<'py>, name: &str, ids: Vec<u32>) -> PyResult<Bound<'py, PyDict>> {
+        let learnt = py.detach(|| {
+            let numbers: HashSet<u32> = self.0.numbers(&ids)?.into_iter().map(|pair| pair.0).collect();
+            let identified = self.0.identified().ok_or("the starts of flows were not kept")?;
+            identified.learn(self.0.table(), name, |n| numbers.contains(&n))
+        });
+        let learnt = learnt.map_err(|why: String| errors::named(py, "UsageError", why))?;
+        let dict = models::describe(py, &learnt.model)?;
+        dict.set_item("silent", learnt.silent)?;
+        dict.set_item("alike", learnt.alike)?;
+        dict.set_item("left_out", learnt.left_out)?;
+        Ok(dict)
     }
 
     fn left_out(&self) -> (u64, u64) {

@@ -26,6 +26,7 @@ COMMANDS = (
     "index",
     "info",
     "carve",
+    "learn",
     "cache",
     "retain",
     "ui",

@@ -12,7 +12,7 @@ from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
 from .flow_output import listing, listing_format, write_listing
-from .options import indexed, paths, query, read_options, reading, selecting
+from .options import indexed, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 
 
@@ -36,6 +36,7 @@ from .progress import ProgressBar
     show_default=True,
     help="Seed of the Community IDs.",
 )
+@knowing
 @selecting
 @indexed
 @reading
@@ -64,6 +65,7 @@ def flows(
         # Zeek's table has fields that only the details fill.
         details = details or form == "zeek" or sort in DETAILS or wanted.mentions(DETAILS)
         identify = identify or form in ("zeek", "eve") or sort in IDENTIFIED or wanted.mentions(IDENTIFIED)
+        identify = identify or bool(given["models"])
         table = list_flows(
             found, read_options(given), details=details, identify=identify, community_seed=community_seed,
             progress=bar.update,

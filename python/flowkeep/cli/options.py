@@ -75,6 +75,15 @@ def indexed(command: F) -> F:
     return click.option("--no-index", is_flag=True, help="Do not use the index beside a capture.")(command)
 
 
+def knowing(command: F) -> F:
+    """Add ``--models``, to commands that identify flows; :func:`read_options` takes it."""
+    return click.option(
+        "--models", multiple=True, metavar="FILE",
+        help="A model that flowkeep learn made, or a folder of them: its protocol is recognised, too; may be "
+        "given several times.",
+    )(command)  # fmt: skip
+
+
 def read_options(given: dict[str, Any]) -> ReadOptions:
     """The :class:`ReadOptions` of a command's keywords."""
     expression = given["expression"]
@@ -91,6 +100,7 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
         jobs=given["jobs"],
         filter=expression,
         filter_names=given["filter_names"],
+        models=given.get("models") or (),
         index=not given.get("no_index", False),
     )
 

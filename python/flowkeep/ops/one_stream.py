@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import _native
 from ..errors import UsageError
-from ..flow import Flows, ReadOptions
+from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import Found
 from ..select.query import FlowQuery, refuse_beyond
 from ..stream import Stream, spool_file
@@ -32,7 +32,10 @@ def one_stream(
     options = options or ReadOptions()
     _check(found, overlap)
     meter = Meter(2 * found.bytes, progress)
-    flows = list_flows(found, options, progress=meter.file(found.bytes))
+    flows = list_flows(
+        found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
+        progress=meter.file(found.bytes),
+    )  # fmt: skip
     ids = query.ids(flows)
     if len(ids) != 1:
         few = ", ".join(map(str, ids[:5])) + (" …" if len(ids) > 5 else "")

@@ -11,7 +11,7 @@ from typing import Literal
 
 from .. import _native
 from ..errors import OutputError, UsageError
-from ..flow import ReadOptions
+from ..flow import DETAILS, IDENTIFIED, ReadOptions
 from ..paths import Capture, Found
 from ..select.query import FlowQuery
 from ..sink.folder import PartFolder
@@ -108,7 +108,10 @@ def streams(
         refuse_pipes(captures)
     with PartFolder(plan.output) as folder:
         meter = Meter(found.bytes if one_pass or found.bytes < 0 else 2 * found.bytes, progress)
-        flows = None if one_pass else list_flows(found, options, progress=meter.file(found.bytes))
+        flows = None if one_pass else list_flows(
+            found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
+            progress=meter.file(found.bytes),
+        )  # fmt: skip
         ids = [] if flows is None else query.ids(flows)
         rebuilder = _native.Rebuilder(
             None if flows is None else flows.native, ids, os.fspath(folder.part),

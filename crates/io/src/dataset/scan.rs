@@ -1,9 +1,11 @@
 //! Lists the flows of captures that are read one after another.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use flowkeep_core::cut::Left as LeftByCutoff;
 use flowkeep_core::flow::{Details, Rules, Table};
+use flowkeep_core::identify::{Identified, Models};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
 
 use super::listing::{begin_listing, end_listing, old};
@@ -35,10 +37,10 @@ impl Scan {
         self
     }
 
-    /// Identifies the flows, too.
+    /// Identifies the flows, too; with `sampled` their starts are kept to learn from.
     #[must_use]
-    pub fn with_services(mut self) -> Self {
-        self.state.identified = Some(Box::default());
+    pub fn with_services(mut self, models: Arc<Models>, sampled: bool) -> Self {
+        self.state.identified = Some(Box::new(Identified::new(models, sampled)));
         self
     }
 
@@ -102,7 +104,7 @@ impl Scan {
         self.finish();
         let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
         fresh.details = self.state.details.as_ref().map(|_| Details::default());
-        fresh.identified = self.state.identified.as_ref().map(|_| Box::default());
+        fresh.identified = self.state.identified.as_ref().map(|identified| Box::new(identified.fresh()));
         let state = std::mem::replace(&mut self.state, fresh);
         Flows::new(state.tracker.into_table(), state.details, state.identified, community_seed)
     }
