@@ -538,7 +538,7 @@ class Rebuilder:
         The files get their names; flows with fewer bytes have none.
         """
     def next_rows(self, n: int) -> bytes:
-        """JSON about the next ``n`` flows that were rebuilt, by ``flow_id``, for a manifest; empty at the end."""
+        """JSON about the next ``n`` flows that were rebuilt, by ``flow_id``; empty at the end."""
     def totals(self) -> StreamTotals:
         """Sums over the rows that were given."""
     def next_client(self) -> int | None:
@@ -637,7 +637,7 @@ class InputStats(TypedDict):
 
     name: str  # the interface, "all", an address and port, or a path
     kind: Literal["interface", "listen", "connect", "read"]
-    # "ready": opened, not started; "waiting": for an interface that is gone or a sender that cannot be reached
+    # "ready": opened, not started; "waiting": for an interface or a sender that is not there
     state: Literal["ready", "running", "waiting", "done", "failed", "stopped"]
     packets: int  # handed to the cache
     bytes: int  # their captured bytes
@@ -653,7 +653,7 @@ class InputStats(TypedDict):
 class Capture:
     """Takes packets as they come into a cache, each input on a thread of its own.
 
-    All inputs are opened first, then privileges are dropped, then it is started; nothing needs privileges after
+    All inputs are opened first, then privileges are dropped, then it is started; nothing needs them after
     that, not even interfaces that come later. Linux only, as far as interfaces go."""
 
     def __new__(
@@ -673,9 +673,9 @@ class Capture:
 
         Raises OSError (privileges, memory) and flowkeep.errors.UsageError (no such interface)."""
     def listen(self, host: str, port: int) -> int:
-        """Take captures from whoever connects, 64 at once; returns the port (0: any that is free). Raises OSError."""
+        """Take captures from whoever connects, 64 at once; returns the port (0: any free). Raises OSError."""
     def connect(self, host: str, port: int) -> None:
-        """Take captures from a server, and again when it is gone. The name is looked up now. Raises OSError."""
+        """Take captures from a server, and again when it is gone; the name is looked up now. OSError."""
     def read(self, path: str) -> None:
         """Take the packets of a capture ("-": standard input) as fast as it goes."""
     def start(self) -> None:
@@ -689,8 +689,8 @@ def drop_privileges(user: str | None = None) -> None:
     """Become ``user`` without further groups, if one is given; give up all capabilities, for good; set
     ``no_new_privs``. What every thread has left is read back from the kernel.
 
-    Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as it is when
-    other threads run already."""
+    Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as
+    when other threads run already."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""
