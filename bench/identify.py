@@ -2,11 +2,16 @@
 
 ::
 
-    python bench/identify.py CAPTURES --labels LABELS.csv [--errors FILE] [--quick]
+    python bench/identify.py CAPTURES --labels LABELS.csv [--errors FILE] [--quick] [--rival]
+    python bench/identify.py CAPTURES --labels LABELS.csv --learn
 
 The truth is what another program's deep inspection said (``label_origin`` is ``dpi``);
 ``identify_labels.csv`` says which of our names stand for which of its. Counted are flows with payload whose
-protocol we know.
+protocol we know. With ``--rival``, nDPI's ``ndpiReader`` looks at the same rewritten files;
+it is counted right when it says the true name or one that stands for the same labels of ours.
+
+With ``--learn``, models are measured instead: of each of its names, one is learnt from flows of one capture
+and asked about the flows of all others.
 """
 
 from __future__ import annotations
@@ -14,7 +19,9 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -147,6 +154,8 @@ class Score:
     said: Counter[str] = field(default_factory=Counter)
     """Answers by what they should have been called, right or not."""
     errors: list[str] = field(default_factory=list)
+    ports: Counter[str] = field(default_factory=Counter)
+    """Right, wrong and unknown over TCP and UDP alone, which is what another program was asked about."""
 
     def totals(self) -> tuple[int, int, int]:
         """Right, wrong, unknown."""
@@ -186,10 +195,38 @@ def answers(path: Path) -> dict[Flow, dict[str, Any]]:
     return told
 
 
+def rival(path: Path) -> dict[Flow, str]:
+    """What ndpiReader, guessing nothing by ports (``-d``), says of each flow."""
+    out = path.with_suffix(".ndpi.csv")
+    command = ["ndpiReader", "-i", str(path), "-C", str(out), "-q", "-d"]
+    try:
+        subprocess.run(command, capture_output=True, timeout=120, check=False)
+        lines = out.read_text(encoding="utf-8", errors="replace").splitlines()
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    finally:
+        out.unlink(missing_ok=True)
+    told: dict[Flow, str] = {}
+    protos = {str(number): name for number, name in _PORTS.items()}
+    for line in lines[1:]:
+        # flow, protocol, three times, source, port, destination, port, number, name, ...
+        row = line.split(",")
+        if len(row) < 11 or row[1] not in protos:
+            continue
+        try:
+            ends = [(str(ip_address(row[at])), int(row[at + 1])) for at in (5, 7)]
+        except ValueError:
+            continue
+        key = flow(protos[row[1]], ends[0], ends[1])
+        if told.get(key, "Unknown") == "Unknown":
+            told[key] = row[10]
+    return told
+
+
 def rate(
-    captures: Path, labels: Path, names: dict[str, set[str]], prepare: Any, folder: Path
+    captures: Path, labels: Path, names: dict[str, set[str]], prepare: Any, folder: Path, other: Score | None
 ) -> tuple[Score, Counter[str]]:
-    """Score one way of preparing the rewritten captures."""
+    """Score one way of preparing the rewritten captures, and the ``other`` program on the same flows."""
     score, skipped = Score(), Counter[str]()
     ours = {label for row in _native.protocols() for label in (row[1],)}
     for capture, flows in truth(labels).items():
@@ -210,6 +247,7 @@ def rate(
             continue
         if not prepared:
             skipped["not prepared"] += len(flows)
+        theirs = rival(prepared) if prepared and other is not None else {}
         for key, row in told.items():
             old = new.get(key, key)
             master, label = flows.get(old, ("", ""))
@@ -217,18 +255,48 @@ def rate(
                 continue
             # What is inside may be named, too: RDP in TLS.
             wanted |= set().union(*(names.get(part, set()) for part in label.split(".")[1:]))
+            if other is not None and row["proto"] in ("tcp", "udp"):
+                heard(other, master, theirs.get(key, "Unknown"), label, names, wanted)
             said = row["service"]
             if said is None:
+                verdict = "unknown"
                 score.unknown[master] += 1
                 score.errors.append(f"unknown\t{label}\t{capture}\t{old}")
             elif wanted.isdisjoint(said.split("/")):
+                verdict = "wrong"
                 score.wrong[master][said] += 1
                 score.errors.append(f"{said}\t{label}\t{capture}\t{old}\t{row['service_evidence']}")
             else:
+                verdict = "right"
                 score.right[master] += 1
+            score.ports[verdict] += row["proto"] in ("tcp", "udp")
         for leftover in {out, prepared} - {None}:
             Path(leftover).unlink(missing_ok=True)
     return score, skipped
+
+
+def heard(
+    score: Score, master: str, said: str, label: str, names: dict[str, set[str]], wanted: set[str]
+) -> None:
+    """Count an answer of the other program, a name like ``TLS.Google``."""
+    parts = said.split(".")
+    if said == "Unknown":
+        score.unknown[master] += 1
+    elif not set(parts).isdisjoint(label.split(".")) or any(names.get(p, set()) & wanted for p in parts):
+        score.right[master] += 1
+    else:
+        score.wrong[master][said] += 1
+        score.errors.append(f"{said}\t{label}")
+
+
+def beside(title: str, ours: Score, other: Score) -> None:
+    """Print both programs' totals over TCP and UDP."""
+    print(f"\n### {title}, flows over TCP and UDP, beside ndpiReader\n")
+    print("| | Right | Wrong | Unknown | Precision | Recall |\n|---|---|---|---|---|---|")
+    told = (ours.ports["right"], ours.ports["wrong"], ours.ports["unknown"])
+    for name, (right, wrong, unknown) in (("flowkeep", told), ("ndpiReader -d", other.totals())):
+        precision, recall = 100 * right / max(right + wrong, 1), 100 * right / max(right + wrong + unknown, 1)
+        print(f"| {name} | {right} | {wrong} | {unknown} | {precision:.2f} % | {recall:.2f} % |")
 
 
 def show(title: str, score: Score) -> None:
@@ -282,6 +350,102 @@ def trimmed(size: str, path: Path) -> Path | None:
     return out / path.name if (out / path.name).exists() else None
 
 
+@dataclass
+class Told:
+    """What a model said of flows outside of the capture it was learnt from."""
+
+    right: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    """Flows that the truth calls something else."""
+    open: int = 0
+    """Flows that the truth does not name."""
+
+
+def learnt(captures: Path, labels: Path, most: int, folder: Path) -> None:
+    """Learn each name from at most so many flows of one capture, ask all other captures, and print."""
+    named = truth(labels)
+    rewritten = {}
+    for path in sorted(p for p in captures.rglob("*") if p.is_file()):
+        out = folder / f"{len(rewritten)}-{path.name}"
+        try:
+            new = rewrite(path, out)
+            fk.open(out).info() if new else None
+        except (fk.FlowkeepError, OSError, struct.error, IndexError):
+            new = None
+        if new:
+            # Labels name captures by their path below the folder.
+            flows = named.get(str(path.relative_to(captures)), {})
+            rewritten[out] = {key: flows.get(old, ("", "")) for key, old in new.items()}
+        else:
+            out.unlink(missing_ok=True)
+    models, source, taught = [], {}, Counter[int]()
+    for path, flows in rewritten.items():
+        by_label = defaultdict(list)
+        for row in fk.open(path).flows().to_dicts():
+            key = key_of(row)
+            if row["client_payload_bytes"] + row["server_payload_bytes"] and (
+                label := flows.get(key, ("", ""))[1]
+            ):
+                by_label[label].append(str(row["flow_id"]))
+        for label, ids in by_label.items():
+            name = "x-" + "".join(c if c.isalnum() else "-" for c in label.lower())[:28]
+            if name in source:
+                continue
+            output = folder / f"{name}.model"
+            try:
+                report = fk.learn(name, path, query=fk.FlowQuery(flows=tuple(ids[:most])), output=output)
+            except fk.UsageError:
+                continue
+            models.append(output)
+            source[name] = (path, label)
+            taught[sum(part.flows for part in report.parts)] += 1
+    told: dict[str, Told] = defaultdict(Told)
+    asked, strangers = 0, 0
+    groups = [models[i::8] for i in range(8)]  # few at a time, so that they do not hide each other
+    for path, flows in rewritten.items():
+        for group in groups:
+            rows = fk.open(path).flows(models=group, identify=True).to_dicts()
+            rows = [row for row in rows if row["client_payload_bytes"] + row["server_payload_bytes"]]
+            if group is groups[0]:
+                asked += len(rows)
+                strangers += sum(row["service"] is None or row["service"] in source for row in rows)
+            for row in rows:
+                name = row["service"]
+                if name not in source or source[name][0] == path:
+                    continue
+                label = flows.get(key_of(row), ("", ""))[1]
+                if not label:
+                    told[name].open += 1
+                elif set(label.split(".")) & set(source[name][1].split(".")):
+                    told[name].right += 1
+                else:
+                    told[name].wrong[label] += 1
+    print(f"\n## Models of at most {most} flows\n")
+    print("| Model of | Right | Not labelled | Wrong |\n|---|---|---|---|")
+    for name in sorted(told, key=lambda name: (-sum(told[name].wrong.values()), name)):
+        one = told[name]
+        wrong = ", ".join(f"{label} {n}" for label, n in one.wrong.most_common())
+        if wrong or one.open:
+            print(f"| {source[name][1]} | {one.right} | {one.open} | {wrong} |")
+    right, wrong, unsure = (
+        sum(t.right for t in told.values()),
+        sum(sum(t.wrong.values()) for t in told.values()),
+        sum(t.open for t in told.values()),
+    )
+    print(
+        f"\n{len(source)} models, {asked} flows with payload in {len(rewritten)} captures, {strangers} of "
+        f"which no rule names: right {right}, wrong {wrong}, not labelled by the truth {unsure}; wrong are "
+        f"{100 * wrong / max(strangers * len(source), 1):.4f} % of the {strangers * len(source)} pairs of a "
+        "model and a flow without a name"
+    )
+
+
+def key_of(row: dict[str, Any]) -> Flow:
+    """The flow of a row."""
+    ends = (row["client_ip"], row["client_port"]), (row["server_ip"], row["server_port"])
+    return flow(row["proto"], *ends)
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -289,7 +453,16 @@ def main() -> int:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--errors", type=Path, help="write each error into this file")
     parser.add_argument("--quick", action="store_true", help="whole flows only")
+    parser.add_argument("--rival", action="store_true", help="run ndpiReader on the same files, too")
+    parser.add_argument("--learn", action="store_true", help="measure learnt models instead")
     args = parser.parse_args()
+    if args.learn:
+        for most in (1, 10):
+            with tempfile.TemporaryDirectory() as folder:
+                learnt(args.captures, args.labels, most, Path(folder))
+        return 0
+    if args.rival and shutil.which("ndpiReader") is None:
+        parser.error("ndpiReader is not installed (Debian: libndpi-bin)")
     table = csv.DictReader((Path(__file__).parent / "identify_labels.csv").open(encoding="utf-8"))
     names = {row["ndpi"]: set(row["flowkeep"].split()) for row in table}
     ways = [
@@ -299,8 +472,11 @@ def main() -> int:
     ]
     for title, prepare in ways[: 1 if args.quick else None]:
         with tempfile.TemporaryDirectory() as folder:
-            score, skipped = rate(args.captures, args.labels, names, prepare, Path(folder))
+            other = Score() if args.rival else None
+            score, skipped = rate(args.captures, args.labels, names, prepare, Path(folder), other)
         show(title, score)
+        if other is not None:
+            beside(title, score, other)
         print("\nnot measured:", dict(skipped), file=sys.stderr)
         if args.errors and title == ways[0][0]:
             args.errors.write_text("\n".join(score.errors) + "\n", encoding="utf-8")

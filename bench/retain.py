@@ -1,110 +1,128 @@
-"""How long ``flowkeep retain plan`` takes for an archive of many files, first and again.
+"""A day of captures cut by ``retain apply``, beside ``trim`` doing the same.
 
-::
+    python bench/retain.py                          # 8 files of 250 MB, three rounds
+    python bench/retain.py --size 20MB --rounds 1   # only that it runs
 
-    python bench/retain.py 100000 /var/tmp/archive
-
-Makes that many trimmed captures with ledgers (about 25 kB each) unless they are there. Prints seconds of
-processor time (user and system) of the whole command, interpreter start included, with and without a budget.
+A capture of elephants is divided into files, so that its flows go on from file to file. Every round
+copies them afresh for each command (not timed) and runs ``trim --in-place`` and ``retain apply`` one after
+the other, start of the interpreter included, captures in the page cache. Both write ledgers and the same
+captures; that is checked. Given are wall time and processor time, and the ratio to ``trim`` of the same
+round. The table is kept in ``bench/runs``.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import os
 import resource
+import shutil
+import statistics
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-import flowkeep as fk
-from flowkeep import _native
+from make import write
+from sizes import parse_size
+from vs import RUNS, machine
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests import wire
-
-DAY = 86_400_000_000_000
-A_FOLDER = 500
 POLICY = """
-inventory = "inventory.sqlite"
-[dataset.many]
-include = "{place}/**/*.pcap"
-[[dataset.many.tier]]
-after = "3d"
-cutoff = "1MB"
-[[dataset.many.tier]]
-after = "6d"
+journal = "{work}/journal-{name}.jsonl"
+inventory = "{work}/inventory-{name}.sqlite"
+[dataset.day]
+include = ["{folder}/*.pcap"]
+settle = "0s"
+{more}
+[[dataset.day.tier]]
+after = "1d"
 cutoff = "100kB"
-[[dataset.many.tier]]
-after = "30d"
-cutoff = "1kB"
+[limits]
+jobs = 0
+nice = 0
+ionice = "none"
 """
-BUDGET = '[dataset.many.budget]\ndisk = "{room}"\nheadroom = 0\n'
 
 
-def make(place: Path, files: int) -> None:
-    """Files of which each has a few flows, one file every ten minutes until now."""
-    seed = place / "seed"
-    seed.mkdir(parents=True)
-    flows = [
-        wire.tcp_session(f"10.0.0.{n}:40000", "10.1.0.1:443", [("s", bytes(600 * n))]) for n in range(1, 5)
-    ]
-    (seed / "x.pcap").write_bytes(wire.pcap(wire.merged(*flows)))
-    fk.open(seed / "x.pcap").trim("20kB", in_place=True)
-    capture, ledger = (seed / "x.pcap").read_bytes(), (seed / "x.pcap.ledger.arrow").read_bytes()
-    metadata, why = _native.ledger_metadata([str(seed / "x.pcap.ledger.arrow")])[0]
-    assert metadata is not None, why
-    times = [metadata["first_ts"].encode(), metadata["curve"].split(" ")[3].encode()]
-    now = time.time_ns()
-    for n in range(files):
-        folder = place / f"{n // A_FOLDER:04}"
-        if n % A_FOLDER == 0:
-            folder.mkdir(exist_ok=True)
-        at = now - (files - n) * DAY // 144
-        own = ledger
-        for known in times:
-            own = own.replace(known, str(at).encode())  # as many digits
-        for name, data in ((f"{n:06}.pcap", capture), (f"{n:06}.pcap.ledger.arrow", own)):
-            (folder / name).write_bytes(data)
-            os.utime(folder / name, ns=(now, at))
-    for path in seed.iterdir():
-        path.unlink()
-    seed.rmdir()
+def divide(capture: Path, folder: Path, files: int) -> None:
+    """The records of a capture in files of about the same size."""
+    folder.mkdir()
+    data = memoryview(capture.read_bytes())
+    at, begin, each = 24, 24, (len(data) - 24) // files
+    for number in range(files):
+        end = len(data) if number == files - 1 else begin + each
+        while at < end:
+            at += 16 + struct.unpack_from("<I", data, at + 8)[0]
+        with (folder / f"{number}.pcap").open("wb") as out:
+            out.write(data[:24])
+            out.write(data[begin:at])
+        os.utime(folder / f"{number}.pcap", (1_700_000_000, 1_700_000_000))
+        begin = at
 
 
-def measure(policy: Path, what: str) -> None:
-    """Run the command and print what it took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "flowkeep", "retain", "plan", policy],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    wall = time.monotonic() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
-    last = done.stdout.rstrip().splitlines()[-1]
-    print(f"{what:28} {user:6.2f} user {system:6.2f} sys {wall:6.2f} wall  {last}", flush=True)
+def timed(line: list[str]) -> tuple[float, float]:
+    """Wall and processor seconds of a command."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def once(fk: str, source: Path, work: Path) -> dict[str, tuple[float, float]]:
+    """A round: the seconds of each command."""
+    found, results = {}, {}
+    for name, more in (
+        ("trim", ""),
+        ("apply", ""),
+        ("apply, budget", '[dataset.day.budget]\ndisk = "100TB"'),
+    ):
+        folder = work / "day"
+        shutil.copytree(source, folder)
+        policy = work / "policy.toml"
+        policy.write_text(POLICY.format(work=work, folder=folder, name=name.replace(", ", "-"), more=more))
+        for path in work.glob("journal-*"):
+            path.unlink()
+        line = [fk, "trim", "100kB", str(folder), "--in-place", "--quiet"]
+        if name != "trim":
+            line = [fk, "retain", "apply", str(policy), "--quiet"]
+        if more:
+            # The plan has read the files before: the inventory knows them.
+            subprocess.run(
+                [fk, "retain", "plan", str(policy), "--quiet"], check=True, stdout=subprocess.DEVNULL
+            )
+        found[name] = timed(line)
+        results[name] = {path.name: path.read_bytes() for path in sorted(folder.glob("*.pcap"))}
+        assert results[name] == results["trim"], f"{name} gives other captures than trim"
+        shutil.rmtree(folder)
+    return found
 
 
 def main() -> None:
-    """Make and measure."""
-    files, place = int(sys.argv[1]), Path(sys.argv[2]).absolute()
-    if not place.exists():
-        make(place, files)
-    policy = place.with_name(place.name + ".toml")
-    plain = POLICY.format(place=place)
-    for text, what in (
-        (plain, "tiers"),
-        (plain + BUDGET.format(room="100GB"), "budget that has room"),
-        (plain + BUDGET.format(room=f"{files * 20}kB"), "budget that asks"),
-    ):
-        policy.write_text(text)
-        place.with_name("inventory.sqlite").unlink(missing_ok=True)
-        measure(policy, f"{what}, first time")
-        measure(policy, f"{what}, again")
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--files", type=int, default=8)
+    parser.add_argument("--size", type=parse_size, default=250_000_000, help="of each file")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    fk = shutil.which("flowkeep") or sys.exit("flowkeep is not on the path")
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
+        work = Path(name)
+        write("elephants", given.size * given.files, work / "all.pcap")
+        divide(work / "all.pcap", work / "source", given.files)
+        (work / "all.pcap").unlink()
+        rounds = [once(fk, work / "source", work) for _ in range(given.rounds)]
+    lines = [f"{given.files} files of {given.size:,} bytes, 100kB, {'; '.join(machine())}", ""]
+    lines.append(f"{'':16}{'wall s':>9}{'cpu s':>9}{'wall : trim':>13}{'cpu : trim':>12}")
+    for case in rounds[0]:
+        wall, cpu = (statistics.median(r[case][i] for r in rounds) for i in (0, 1))
+        ratios = [statistics.median(r[case][i] / r["trim"][i] for r in rounds) for i in (0, 1)]
+        lines.append(f"{case:16}{wall:9.2f}{cpu:9.2f}{ratios[0]:13.2f}{ratios[1]:12.2f}")
+    text = "\n".join(lines) + "\n"
+    print(text)
+    RUNS.mkdir(exist_ok=True)
+    (RUNS / f"{datetime.date.today().isoformat()}-retain.txt").write_text(text)
 
 
 if __name__ == "__main__":

@@ -16,26 +16,27 @@ from pathlib import Path
 
 import click
 from flowkeep import __version__, _native, errors
-from flowkeep.cli.app import COMMANDS, flowkeep
+from flowkeep.cli.app import flowkeep
 
 ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 100
 
 
 def _commands() -> dict[str, click.Command]:
-    """Name of a page to command; the group itself first."""
-    group = click.Context(flowkeep, info_name="flowkeep")
-    found: dict[str, click.Command] = {"flowkeep": flowkeep}
-    for name in COMMANDS:
-        command = flowkeep.get_command(group, name)
+    """Name of a page to command; a group stands before what is in it."""
+    return {"flowkeep": flowkeep, **_below("flowkeep", flowkeep)}
+
+
+def _below(above: str, group: click.Group) -> dict[str, click.Command]:
+    """The commands of a group, and those of groups in it."""
+    found: dict[str, click.Command] = {}
+    context = click.Context(group, info_name=above)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         assert command is not None
-        found[f"flowkeep {name}"] = command
+        found[f"{above} {name}"] = command
         if isinstance(command, click.Group):
-            inner = click.Context(command, info_name=name, parent=group)
-            for one in command.list_commands(inner):
-                sub = command.get_command(inner, one)
-                assert sub is not None
-                found[f"flowkeep {name} {one}"] = sub
+            found |= _below(f"{above} {name}", command)
     return found
 
 
@@ -135,8 +136,7 @@ def _man(name: str, command: click.Command) -> str:
             lines += [".TP", f".B {_roff(record[0])}", _roff(" ".join(record[1].split()))]
     if isinstance(command, click.Group):
         lines.append(".SH COMMANDS")
-        below = [(other, sub) for other, sub in _commands().items() if other.startswith(f"{name} ")]
-        for other, sub in below:
+        for other, sub in _below(name, command).items():
             lines += [".TP", f".BR {_roff(other.replace(' ', '-'))} (1)", _roff(_first(sub))]
     lines += [
         ".SH EXIT STATUS", "0 done; 1 done, but some input was damaged or skipped; 2 the call is wrong;",

@@ -12,6 +12,7 @@ import gzip
 import importlib.util
 import io
 import os
+import random
 import re
 import shlex
 import subprocess
@@ -53,7 +54,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with captures/monday.pcap and captures/tuesday.pcapng.gz, and flowkeep in the path."""
+    """A working directory with captures/monday.pcap and captures/tuesday.pcapng.gz, plant/ with a protocol that nobody
+    knows, and flowkeep in the path."""
     captures = tmp_path / "captures"
     captures.mkdir()
     long = wire.tcp_session(script=[("c", b""), ("s", bytes(380_000))])
@@ -65,6 +67,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (captures / "tuesday.pcapng.gz").write_bytes(gzip.compress(wire.pcapng(later)))
     for path in captures.iterdir():  # nobody writes them any more
         os.utime(path, ns=(START_NS, START_NS + 60 * SECOND))
+    plant = tmp_path / "plant"
+    plant.mkdir()
+    for seed, day in enumerate(("monday", "tuesday")):
+        dice = random.Random(seed)
+        talks = [
+            wire.udp_dialogue(f"10.0.{seed}.{n}:40000", "10.0.9.9:4711",
+                              [("c", b"\xa7\x3c\x91\x02\0\x01\0\x30" + dice.randbytes(40)),
+                               ("s", b"\xa7\x3c\x91\x02\0\x02\0\x18" + dice.randbytes(16))],
+                              start_ns=START_NS + n * SECOND)
+            for n in range(1, 11)
+        ]  # fmt: skip
+        (plant / f"{day}.pcap").write_bytes(wire.pcap(wire.merged(*talks)))
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     script = bin_ / "flowkeep"
@@ -199,6 +213,6 @@ def test_decisions_have_numbers_of_their_own() -> None:
 def test_the_page_on_filters_names_the_commands_that_take_them(option: str, word: str) -> None:
     text = (ROOT / "docs/guide/filter.md").read_text().replace("\n", " ")
     (sentence,) = [s for s in re.split(r"(?<=\.) ", text) if f" take `{word}" in s or f" take {word}" in s]
-    takers = {page.stem.partition("-")[2] for page in (ROOT / "docs/reference").glob("flowkeep-*.md")
+    takers = {page.stem.partition("-")[2].replace("-", " ") for page in (ROOT / "docs/reference").glob("flowkeep-*.md")
               if re.search(rf"^ +{option}", page.read_text(), re.M)}  # fmt: skip
-    assert set(re.findall(r"`(\w+)`", sentence)) == takers - {"index"}  # it refuses one
+    assert set(re.findall(r"`(\w+(?: \w+)?)`", sentence)) == takers - {"index"}  # it refuses one

@@ -3,8 +3,10 @@
 mod bpf;
 mod carve;
 mod codec;
+mod defrag;
 mod identify;
 mod index;
+mod model;
 mod packet;
 mod pipe;
 mod record;
@@ -24,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
@@ -34,7 +36,9 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "codec", run: codec::codec, seeds: seeds::compressed },
     Target { name: "bpf", run: bpf::bpf, seeds: bpf::seeds },
     Target { name: "identify", run: identify::identify, seeds: identify::seeds },
+    Target { name: "model", run: model::model, seeds: model::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
+    Target { name: "defrag", run: defrag::defrag, seeds: defrag::seeds },
 ];
 
 /// A number for something that was seen.

@@ -15,14 +15,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cache.curve import Curve as Curve
+    from .cache.memory import Cache as Cache
     from .cut import CutPolicy as CutPolicy
     from .dataset import Dataset as Dataset
+    from .dataset import learn as learn
+    from .dataset import merge_models as merge_models
     from .dataset import open as open
     from .errors import BusyError as BusyError
+    from .errors import CacheError as CacheError
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
     from .errors import LedgerError as LedgerError
+    from .errors import ModelError as ModelError
     from .errors import NotACaptureError as NotACaptureError
     from .errors import OutputError as OutputError
     from .errors import UsageError as UsageError
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from .ops.extract import ExtractReport as ExtractReport
     from .ops.index import IndexReport as IndexReport
     from .ops.info import InfoReport as InfoReport
+    from .ops.learn import LearnReport as LearnReport
     from .ops.streams import StreamsReport as StreamsReport
     from .ops.trim import TrimReport as TrimReport
     from .select.query import FlowQuery as FlowQuery
@@ -40,6 +47,9 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "BusyError": "errors",
+    "Cache": "cache.memory",
+    "CacheError": "errors",
+    "Curve": "cache.curve",
     "CutPolicy": "cut",
     "DamagedError": "errors",
     "Dataset": "dataset",
@@ -50,7 +60,9 @@ _WHERE = {
     "Flows": "flow",
     "IndexReport": "ops.index",
     "InfoReport": "ops.info",
+    "LearnReport": "ops.learn",
     "LedgerError": "errors",
+    "ModelError": "errors",
     "NotACaptureError": "errors",
     "OutputError": "errors",
     "ReadOptions": "flow",
@@ -58,14 +70,16 @@ _WHERE = {
     "StreamsReport": "ops.streams",
     "TrimReport": "ops.trim",
     "UsageError": "errors",
+    "learn": "dataset",
+    "merge_models": "dataset",
     "open": "dataset",
 }
 
 __all__ = [
-    "BusyError", "CutPolicy", "DamagedError", "Dataset", "ExtractReport", "FlowQuery", "FlowkeepError",
-    "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LedgerError", "NotACaptureError",
-    "OutputError", "ReadOptions", "Stream", "StreamsReport", "TrimReport", "UsageError",
-    "__version__", "open",
+    "BusyError", "Cache", "CacheError", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport",
+    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LearnReport",
+    "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport",
+    "TrimReport", "UsageError", "__version__", "learn", "merge_models", "open",
 ]  # fmt: skip
 
 

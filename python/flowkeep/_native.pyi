@@ -10,11 +10,17 @@ known, as for a pipe). An exception from ``progress`` stops the work and is pass
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
+from _typeshed import ReadableBuffer as Buffer
+
 __all__ = [
+    "Cache",
+    "CacheReader",
+    "Capture",
     "Carver",
     "Extractor",
     "FlowTable",
     "Index",
+    "Models",
     "Rebuilder",
     "Scanner",
     "Searcher",
@@ -22,10 +28,12 @@ __all__ = [
     "anomaly_names",
     "build_index",
     "curve_cutoffs",
+    "drop_privileges",
     "ledger_curve",
     "ledger_first_ts",
     "ledger_flows",
     "ledger_metadata",
+    "merge_models",
     "overlap_policies",
     "parse_curve",
     "probe",
@@ -39,6 +47,10 @@ _Progress = Callable[[int, int], None]
 # By link type (LINKTYPE registry): a BPF program (8 bytes an instruction, little-endian), one for each byte
 # order of the address family in the link header (little, big), or why the filter makes no sense for it.
 _FilterRules = Sequence[tuple[int, str | bytes | tuple[bytes, bytes]]]
+
+# Which flows: a program for Ethernet with whether it sees VLAN tags, a place in the list of services, or
+# "community" with Community IDs, "host" with addresses.
+_Which = tuple[bytes, bool] | int | tuple[str, Sequence[str]]
 
 @type_check_only
 class Probe(TypedDict):
@@ -141,11 +153,57 @@ class FlowTable:
         """One dict a row, column name -> str, int or None."""
     def names(self) -> list[tuple[str, list[str]]]:
         """With ``identify``: addresses and the names that DNS, TLS, QUIC and HTTP gave them."""
+    def learn(self, name: str, ids: Sequence[int]) -> LearntModel:
+        """Of a table made with ``identify`` and ``sampled``: a model of the flows with these flow_ids.
+
+        Raises UsageError when the name will not do or there is nothing to learn from."""
     def left_out(self) -> tuple[int, int]:
         """With ``identify``: names for which there was no room, and flows that were decided by their first
         packet because too many waited."""
     def write_arrow(self, path: str) -> int:
         """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
+
+@final
+class Models:
+    """Learnt protocols, ready to be asked."""
+
+    def __new__(cls, files: Sequence[tuple[str, bytes]]) -> Self:
+        """Names of files (for errors) and their contents. Raises ModelError, with file and line."""
+    def protocols(self) -> list[tuple[str, list[str]]]:
+        """The protocols by name, with their carriers ("tcp", "udp", "sctp", "ip")."""
+
+@type_check_only
+class ModelAbout(TypedDict):
+    """What a model says of one carrier; see :class:`flowkeep.ops.learn.ModelPart`."""
+
+    carrier: str
+    flows: int
+    examples: int
+    others: int
+    highest: float | None
+    threshold: float
+    held: int
+    held_of: int
+    confidence: int
+    client: list[float]
+    server: list[float]
+    lengths: list[tuple[str, float]]
+
+@type_check_only
+class MadeModel(TypedDict):
+    """A model file and what it says."""
+
+    name: str
+    text: str
+    parts: list[ModelAbout]
+
+@type_check_only
+class LearntModel(MadeModel):
+    """The same, and what it was made of."""
+
+    silent: int  # chosen flows without payload
+    alike: int  # flows that were not chosen, are not known, and would get the name
+    left_out: int  # flows that were not looked at for lack of room
 
 @final
 class Scanner:
@@ -165,6 +223,8 @@ class Scanner:
         what_if: Sequence[int] = ...,  # none
         details: bool = False,  # the detail columns too, see docs/guide/details.md
         identify: bool = False,  # the columns of docs/guide/identify.md too, behind all others
+        models: Models | None = None,  # with identify: these protocols, too
+        sampled: bool = False,  # with identify: keep how each flow begins, for FlowTable.learn
     ) -> Self: ...
     def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
@@ -219,9 +279,18 @@ class Trimmer:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        depths: Sequence[tuple[_Which, int | None, str]]
+        | None = None,  # which flows have which cutoff (None:
+        # they are not cut), and the name for ledgers; the first that fits a flow counts; at most 254
+        services: Sequence[str] | None = None,  # names that _Which counts
+        identify: bool = False,  # find out what the flows speak; needs measure() first
     ) -> Self: ...
+    def carry(self, ledger: str, *, measuring: bool = False) -> None:
+        """Go on behind a file of which only the ledger is read, in the first pass or in that which cuts.
+
+        Raises LedgerError for a ledger that cannot be read."""
     def measure(self, path: str, *, ledger_in: str | None = None, progress: _Progress | None = None) -> None:
-        """With ``tail``: read every file of the data set first, in order, each with its ledger."""
+        """With ``tail`` and ``identify``: read every file first, in order, each with its ledger."""
     def file(
         self,
         path: str,
@@ -415,54 +484,17 @@ class Searcher:
     def finish(self) -> Searched: ...
 
 @type_check_only
-class StreamPiece(TypedDict):
-    """A file with a contiguous part of a stream."""
+class StreamTotals(TypedDict):
+    """Sums over the rows of a manifest."""
 
-    name: str  # in the folder; with ``frames`` there is NAME.frames, too
-    connection: int  # counts connections on the same ports within the flow, from 0
-    offset: int  # where it begins in the stream
-    end: int  # where it ends in the stream
-    bytes: int  # of the file; without any there is no file
-    sha256: str
-    frames: bool
-
-@type_check_only
-class StreamCounts(TypedDict):
-    """Where the captured payload bytes went: captured is the sum of all but missing and bounds."""
-
-    captured: int
-    delivered: int
-    duplicate: int
-    conflicting: int
-    unchecked: int
-    refused: int
-    padding: int
-    missing: int  # bytes in gaps
-    bounds: int  # holes given up because a bound on memory was hit
-
-@type_check_only
-class RebuiltStream(TypedDict):
-    """One direction of a flow."""
-
-    pieces: list[StreamPiece]
-    notes: list[dict[str, Any]]  # gaps, overlaps, anomalies and ends; at most 4,096
+    flows: int  # with files
+    files: int  # with stream bytes
+    bytes: int  # in them
     gaps: int  # listed or not
     overlaps: int
     anomalies: int
-    datagrams: int  # UDP
-    counts: StreamCounts | None  # TCP
-
-@type_check_only
-class RebuiltFlow(TypedDict):
-    """A flow whose streams were rebuilt."""
-
-    flow_id: int
-    client_end: int  # the direction, 0 or 1, that is the client in a spool
-    unreadable_packets: int  # TCP header cut off or senseless
-    fragments_incomplete: int  # datagrams that never became whole
-    fragments_incomplete_bytes: int
-    client: RebuiltStream
-    server: RebuiltStream
+    missing: int  # bytes in gaps
+    bounds: int  # holes given up because a bound on memory was hit
 
 @final
 class Rebuilder:
@@ -500,10 +532,165 @@ class Rebuilder:
         progress: _Progress | None = None,
     ) -> FileScan:
         """Go over one capture."""
-    def finish(self) -> tuple[FlowTable, int, tuple[int, int]]:
-        """End the output: all flows, bytes written, the most bytes that waited and were remembered."""
-    def next_flow(self) -> RebuiltFlow | None:
-        """The next flow that was rebuilt, by ``flow_id``."""
+    def finish(self, *, min_bytes: int = 0) -> tuple[FlowTable, int, tuple[int, int]]:
+        """End the output: all flows, bytes written, the most bytes that waited and were remembered.
+
+        The files get their names; flows with fewer bytes have none.
+        """
+    def next_rows(self, n: int) -> bytes:
+        """JSON about the next ``n`` flows that were rebuilt, by ``flow_id``; empty at the end."""
+    def totals(self) -> StreamTotals:
+        """Sums over the rows that were given."""
+    def next_client(self) -> int | None:
+        """With spool: the direction, 0 or 1, that is the client in the next flow that was rebuilt."""
+
+_End = tuple[bytes, int | None]
+# Community ID, number in the cache, or protocol and both ends; None: any
+_Flow = str | int | tuple[int | None, _End, _End]
+
+@final
+class Cache:
+    """Packets in a fixed amount of memory. Every method can be called from any thread."""
+
+    def __new__(
+        cls,
+        memory: int,  # bytes that everything takes together at most
+        curve: Sequence[tuple[int, int]],  # (age in ns, bytes), ages rise, bytes fall; -1: all
+        *,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+    ) -> Self: ...
+    def interface(self, name: str, link: int, snap_length: int = 0) -> int:
+        """Make an interface known. The same name and link type again is the same number."""
+    def add(self, interface: int, time: int, data: Buffer, original: int | None = None) -> None:
+        """Take a packet. ``time``: ns since the epoch; ``original``: length on the wire."""
+    def dropped(self, interface: int, packets: int) -> None:
+        """Say that the kernel lost packets."""
+    def replay(self, path: str, *, jobs: int = 1, progress: _Progress | None = None) -> dict[str, Any]:
+        """Take the packets of a capture ("-": standard input) as fast as it goes; their times are the clock.
+
+        Returns packets, bytes, damage (text or None)."""
+    def status(self) -> dict[str, Any]:
+        """What it says of itself, fit for JSON: see docs/cache.md."""
+    def flows(self, *, community_seed: int = 0) -> FlowTable:
+        """The flows of which something is held, with true totals, and columns held_packets, held_bytes and
+        flow_number, which no other flow of the cache ever gets."""
+    def save(self, path: str) -> None:
+        """Write all of it to a file."""
+    @staticmethod
+    def load(
+        path: str,
+        memory: int,
+        curve: Sequence[tuple[int, int]],
+        *,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+    ) -> Cache:
+        """What was saved, in a cache with these settings. Raises flowkeep.errors.UsageError for a damaged
+        file."""
+    def spill(self, directory: str, *, disk: int | None = None, every_ns: int = 3_600_000_000_000) -> None:
+        """From now on write flows that are let go as a whole to capture files in this folder: at most
+        ``disk`` bytes, a file for so much packet time."""
+    def spill_status(self) -> dict[str, Any] | None:
+        """files, bytes, packets, flows, deleted (files), lost (packets), error (text or None)."""
+    def spill_close(self) -> dict[str, Any] | None:
+        """Write what waits, make the last file whole, and spill no longer."""
+    def reader(
+        self,
+        *,
+        program: _FilterRules | None = None,
+        since: int | None = None,  # ns
+        until: int | None = None,  # ns, included
+        flows: Sequence[_Flow] | None = None,
+        follow: bool = False,
+        format: str = "pcapng",  # or "pcap"
+    ) -> CacheReader:
+        """Read what is held now, in the order of time."""
+
+@final
+class CacheReader:
+    """A capture file out of a cache, in whole records or blocks. What it has not read stays held for it as
+    far as a bound allows."""
+
+    def read(self, wait: float = 0.0) -> bytes:
+        """The next bytes, 32 to 64 KiB where there is more (one larger packet aside). Empty at the end; of
+        one that follows, empty when nothing came within ``wait`` seconds."""
+    def stop(self) -> None:
+        """Come to an end with what is held now, if it follows; a read that waits goes on at once. From any
+        thread."""
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def matched(self) -> int:
+        """Packets handed over."""
+    @property
+    def lost(self) -> int:
+        """Packets that were let go before they were read."""
+
+@type_check_only
+class InputStats(TypedDict):
+    """What is known of an input of a capture."""
+
+    name: str  # the interface, "all", an address and port, or a path
+    kind: Literal["interface", "listen", "connect", "read"]
+    # "ready": opened, not started; "waiting": for an interface or a sender that is not there
+    state: Literal["ready", "running", "waiting", "done", "failed", "stopped"]
+    packets: int  # handed to the cache
+    bytes: int  # their captured bytes
+    drops: int  # packets for which the kernel had no room in the ring
+    filtered: int  # packets that the filter left out here; those it left out in the kernel are not known
+    refused: int  # packets of link types that the filter makes no sense for, or of too many interfaces
+    interfaces: dict[str, dict[str, int]]  # by name: packets, bytes
+    connections: int  # so far
+    ring: int  # bytes
+    error: str | None  # the last one; the input may have gone on after it
+
+@final
+class Capture:
+    """Takes packets as they come into a cache, each input on a thread of its own.
+
+    All inputs are opened first, then privileges are dropped, then it is started; nothing needs them after
+    that, not even interfaces that come later. Linux only, as far as interfaces go."""
+
+    def __new__(
+        cls,
+        cache: Cache,
+        *,
+        interfaces: Sequence[str] | None = None,  # None: all, also those that come later, with one ring
+        promiscuous: bool = False,
+        ring: int = 67_108_864,  # bytes of each ring
+        snap_length: int = 262_144,  # bytes kept of a packet, 1 to 262,144
+        program: _FilterRules | None = None,
+        exclude_ports: Sequence[
+            int
+        ] = ...,  # TCP ports, at most 64; packets of interfaces from or to them are left out
+    ) -> Self:
+        """Open the interfaces: their packets wait in the rings from now on.
+
+        Raises OSError (privileges, memory) and flowkeep.errors.UsageError (no such interface)."""
+    def listen(self, host: str, port: int) -> int:
+        """Take captures from whoever connects, 64 at once; returns the port (0: any free). Raises OSError."""
+    def connect(self, host: str, port: int) -> None:
+        """Take captures from a server, and again when it is gone; the name is looked up now. OSError."""
+    def read(self, path: str) -> None:
+        """Take the packets of a capture ("-": standard input) as fast as it goes."""
+    def start(self) -> None:
+        """Start the threads. Inputs that are added later start at once."""
+    def stop(self) -> None:
+        """End all inputs for good, after handing on what the kernel has taken in for them."""
+    def stats(self) -> list[InputStats]:
+        """One entry an input, in the order in which they were added."""
+
+def drop_privileges(user: str | None = None) -> None:
+    """Become ``user`` without further groups, if one is given; give up all capabilities, for good; set
+    ``no_new_privs``. What every thread has left is read back from the kernel.
+
+    Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as
+    when other threads run already."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""
@@ -541,6 +728,11 @@ def ledger_first_ts(ledger: str, size: int) -> tuple[bool, int | None]:
 def protocols() -> list[tuple[str, str, str, list[str], list[int], str]]:
     """What is recognised: family, label, title, carriers ("tcp", "udp", "sctp", "ip"), ports,
     specification."""
+
+def merge_models(files: Sequence[tuple[str, bytes]]) -> MadeModel:
+    """Make one model of several of one name, given as names of files (for errors) and their contents.
+
+    Raises ModelError, with file and line, and UsageError when the names of the protocols differ."""
 
 def program_problem(program: bytes) -> str | None:
     """Why a BPF program cannot be run; None if it can."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
+from .depths import Depth, Lock, native
 from .errors import UsageError
 from .units import parse_size
 
@@ -35,6 +36,10 @@ class CutPolicy:
     """Also keep the last bytes of each flow."""
     compat: Literal["trimpcap"] | None = None
     """``trimpcap``: decide packet for packet as TrimPCAP 1.3."""
+    depths: tuple[Depth, ...] = ()
+    """Classes of flows with a cutoff of their own; the first that fits a flow counts."""
+    locks: tuple[Lock, ...] = ()
+    """Flows that are not cut at all; they come before the depths."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be meant."""
@@ -44,8 +49,8 @@ class CutPolicy:
         if self.cutoff < 0 or self.tail < 0:
             raise UsageError("a cutoff and a tail are at least 0 bytes")
         _sample(self.rest)
-        others = (self.count, self.per_direction, self.control, self.rest, self.tail)
-        if self.compat and others != ("frame", False, "keep", "cut", 0):
+        others = (self.count, self.per_direction, self.control, self.rest, self.tail, self.depths, self.locks)
+        if self.compat and others != ("frame", False, "keep", "cut", 0, (), ()):
             raise UsageError("--compat trimpcap has its own rules: it goes with no other option of the cut")
         if self.tail and self.rest != "cut":
             raise UsageError("--tail goes with --rest cut only")
@@ -60,9 +65,27 @@ class CutPolicy:
         """The policy itself, or the plain policy of a cutoff such as ``"100kB"``."""
         return cutoff if isinstance(cutoff, CutPolicy) else cls(parse_size(cutoff))
 
+    @property
+    def identifies(self) -> bool:
+        """Whether it must be known what the flows speak."""
+        return any(depth.service is not None for depth in self.depths)
+
+    def native(self) -> dict[str, Any]:
+        """Arguments of the native trimmer about depths and locks."""
+        return native(self.depths, self.locks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The policy as it stands in reports; depths and locks only when there are any."""
+        shown = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("depths", "locks"):
+            rules = shown.pop(name)
+            if rules:
+                shown[name] = [rule.as_dict() for rule in rules]
+        return shown
+
     def as_json(self) -> str:
-        """The policy as it stands in reports and ledgers."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The policy as it stands in ledgers."""
+        return json.dumps(self.as_dict(), sort_keys=True)
 
 
 def _sample(rest: str) -> int:

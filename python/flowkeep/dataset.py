@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 from .cut import CutPolicy
+from .depths import Depth, Lock
 from .errors import UsageError
 from .flow import Flows, ReadOptions
+from .identify import Given, listed
 from .ops import extract as _extract
 from .ops import flows as _flows
 from .ops import hosts as _hosts
 from .ops import index as _index
 from .ops import info as _info
+from .ops import learn as _learn
 from .ops import one_stream as _one_stream
 from .ops import services as _services
 from .ops import streams as _streams
@@ -47,6 +50,9 @@ class Dataset:
         """Files in the given folders that are no captures, and why."""
         return self._found.skipped
 
+    def _with(self, models: Given) -> ReadOptions:
+        return replace(self.options, models=(*listed(self.options.models), *listed(models)))
+
     def __repr__(self) -> str:
         """Files and bytes."""
         return f"<flowkeep.Dataset of {len(self._found.captures)} captures, {self._found.bytes} bytes>"
@@ -68,6 +74,7 @@ class Dataset:
         *,
         details: bool = False,
         identify: bool = False,
+        models: Given = (),
         community_seed: int = 0,
         progress: Progress | None = None,
     ) -> Flows:
@@ -75,13 +82,33 @@ class Dataset:
 
         ``details`` adds round trips, retransmissions, TTL, MSS, MAC addresses, and state and history in
         Zeek's terms; they are null where a flow is known from a ledger. ``identify`` adds the
-        protocol of each flow and names in it.
-        Raises OSError, NotACaptureError.
+        protocol of each flow and names in it; ``models`` are files of protocols that :func:`learn` learnt, or
+        folders of them, beside those of ``options``.
+        Raises OSError, NotACaptureError, ModelError.
         """
+        options = self._with(models)
         return _flows.list_flows(
-            self._found, self.options, details=details, identify=identify, community_seed=community_seed,
+            self._found, options, details=details, identify=identify, community_seed=community_seed,
             progress=progress,
         )  # fmt: skip
+
+    def learn(
+        self,
+        name: str,
+        query: FlowQuery | None = None,
+        *,
+        output: PathLike | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> _learn.LearnReport:
+        """Make a model of a protocol from the flows that a query wants, or from all; write it to ``output``.
+
+        ``report.warnings`` says what speaks against trusting it. Raises UsageError, OSError, OutputError.
+        """
+        target = None if output is None else Path(output)
+        return _learn.learn(
+            self._found, name, query, self.options, output=target, force=force, progress=progress
+        )
 
     def hosts(self, *, progress: Progress | None = None) -> Frame:
         """What each address did, one row each; :func:`flowkeep.ops.hosts.hosts` lists the columns.
@@ -90,13 +117,16 @@ class Dataset:
         """
         return _hosts.list_hosts(self._found, self.options, progress=progress)
 
-    def services(self, *, progress: Progress | None = None) -> Frame:
+    def services(
+        self, *, identify: bool = False, models: Given = (), progress: Progress | None = None
+    ) -> Frame:
         """Who talks to which service, how much and how regularly, one row each, the most regular first;
         :func:`flowkeep.ops.services.services` lists the columns.
 
-        Raises OSError, NotACaptureError.
+        Raises OSError, NotACaptureError, ModelError.
         """
-        return _services.list_services(self._found, self.options, progress=progress)
+        options = self._with(models)
+        return _services.list_services(self._found, options, identify=identify, progress=progress)
 
     def extract(
         self,
@@ -179,11 +209,17 @@ class Dataset:
         ledger: bool = False,
         salvage: bool = False,
         compression: _trim.Compression = "same",
+        depths: Sequence[Depth | str] = (),
+        locks: Sequence[Lock | str] = (),
+        behind: Sequence[PathLike] = (),
         progress: Progress | None = None,
     ) -> _trim.TrimReport:
         """Keep the first ``cutoff`` bytes (``100_000``, ``"100kB"``, or a policy) of every flow.
 
-        The results go into the folder ``output`` or take the place of the captures. Raises UsageError
+        The results go into the folder ``output`` or take the place of the captures. ``depths`` give some
+        flows a cutoff of their own (``"tls=64kB"``, ``"dns=all"``, ``"bpf:host 10.0.0.5=1MB"``), ``locks``
+        none at all (a filter, a Community ID, an address, a network). ``behind`` are captures that came
+        before and have ledgers. Raises UsageError
         before anything is written, OutputError when a result cannot be, BusyError and DamagedError when
         the only capture must be left alone.
         """
@@ -195,7 +231,16 @@ class Dataset:
             salvage=salvage,
             compression=compression,
         )
-        return _trim.trim(self._found, CutPolicy.of(cutoff), plan, self.options, progress=progress)
+        policy = CutPolicy.of(cutoff)
+        if isinstance(depths, str) or isinstance(locks, str):
+            raise UsageError("depths and locks are lists: write depths=['dns=all']")
+        policy = replace(
+            policy,
+            depths=(*policy.depths, *map(Depth.of, depths)),
+            locks=(*policy.locks, *map(Lock.of, locks)),
+        )
+        earlier = [Path(path) for path in behind]
+        return _trim.trim(self._found, policy, plan, self.options, behind=earlier, progress=progress)
 
 
 def open(
@@ -218,3 +263,21 @@ def open(
         else:
             named.extend(path)
     return Dataset(find(named), options)
+
+
+def learn(
+    name: str,
+    *paths: PathLike | Iterable[PathLike],
+    query: FlowQuery | None = None,
+    output: PathLike | None = None,
+    force: bool = False,
+    options: ReadOptions | None = None,
+    filter: str | None = None,
+) -> _learn.LearnReport:
+    """Make a model of a protocol from flows of captures: :meth:`Dataset.learn` of :func:`open`."""
+    return open(*paths, options=options, filter=filter).learn(name, query, output=output, force=force)
+
+
+def merge_models(models: Given, *, output: PathLike | None = None, force: bool = False) -> _learn.LearnReport:
+    """Make one model of several model files of one name; see :func:`flowkeep.ops.learn.merge`."""
+    return _learn.merge(models, output=None if output is None else Path(output), force=force)

@@ -9,7 +9,9 @@
     ├── BusyError (6)           another process is writing the file
     ├── OutputError (7)         the result could not be written (full disk, permission)
     ├── LedgerError (8)         a ledger is broken or of another file
-    └── IndexMisfitError (9)    an index is broken, or of another file or state of it
+    ├── IndexMisfitError (9)    an index is broken, or of another file or state of it
+    ├── CacheError (10)         the cache cannot be reached, or its answer is not whole
+    └── ModelError (11)         a model of a learnt protocol is broken
 
 Exit status 0 is done, 1 is done but some input was damaged or skipped.
 """
@@ -63,3 +65,15 @@ class IndexMisfitError(FlowkeepError):
     """An index is broken, belongs to another file or state of it, or was made with other options."""
 
     exit_status = 9
+
+
+class CacheError(FlowkeepError):
+    """The cache cannot be reached, does not let this user in, or its answer ended early."""
+
+    exit_status = 10
+
+
+class ModelError(FlowkeepError, ValueError):
+    """A model of a learnt protocol is broken, or its name is taken."""
+
+    exit_status = 11

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .errors import UsageError
+from .identify import Given, listed
 from .select import compile_filter
 from .select.query import FlowQuery
 
@@ -51,6 +52,8 @@ class ReadOptions:
     """Which packets are looked at: an expression as tcpdump takes it, see pcap-filter(7)."""
     filter_names: bool = False
     """Look up host names in the filter: name servers are asked for them."""
+    models: Given = ()
+    """Model files of learnt protocols, or folders of them, for where flows are identified."""
     index: bool = True
     """Use the index beside a capture when there is one that fits. It does not change any result."""
 
@@ -58,6 +61,7 @@ class ReadOptions:
         """Raise UsageError for what cannot be meant, a wrong filter included."""
         if self.filter is not None:
             compile_filter(self.filter, look_up=self.filter_names)
+        object.__setattr__(self, "models", listed(self.models))
         if min(self.idle_ns, self.tcp_idle_ns, self.jobs) < 0 or self.jobs > 1024:
             raise UsageError("idle times are not negative, and jobs are 0 to 1024")
         if not 1 <= self.max_flows < 1 << 32:

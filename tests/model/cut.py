@@ -8,8 +8,8 @@ flow is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tests.wire import Record
@@ -42,11 +42,13 @@ def trim(
     key_vlan: bool = False,
     idle_ns: int = 60_000_000_000,
     splits: Sequence[int] = (),
+    allowed: Callable[[Flow], int | None] | None = None,
 ) -> list[int | None]:
     """For each packet the number of its bytes that are kept, None if it is cut.
 
     ``splits`` are the numbers of packets that begin a file. A fragment that still waits for its
-    first one when its file ends is kept, because the file cannot be held back.
+    first one when its file ends is kept, because the file cannot be held back. ``allowed`` gives a flow a cutoff of
+    its own, None: it is not cut.
     """
     shares: dict[int, list[tuple[Flow, Step]]] = {}
     waited: list[int] = []
@@ -66,7 +68,11 @@ def trim(
     tracker.finish()  # and keeps the flows, whose ids must stay theirs
     kept: list[int | None] = [p.caplen for p in packets]
     for share in shares.values():
-        for p, fate in _fates(share, policy):
+        own = policy
+        if allowed is not None:
+            cutoff = allowed(share[0][0])
+            own = replace(policy, cutoff=1 << 62 if cutoff is None else cutoff)
+        for p, fate in _fates(share, own):
             kept[p.number] = fate
     for number in waited:
         kept[number] = packets[number].caplen

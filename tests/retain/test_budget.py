@@ -142,7 +142,7 @@ def test_every_flow_keeps_its_first_bytes_before_a_file_goes() -> None:
 def test_where_flow_tables_are_wanted_they_outlive_the_captures() -> None:
     files = [file(n, 10 - n, [100_000] * 10) for n in range(5)]
     dataset = replace(
-        NSM, tiers=(*CUTS, Tier(60 * DAY, kind="flows-only")), budget=Budget(disk=110_000, headroom=0)
+        NSM, tiers=(*CUTS, Tier(60 * DAY, kind="flows-only")), budget=Budget(disk=125_000, headroom=0)
     )
     made = plan(dataset, files, NOW)
     assert [type(d.action) for d in made.decisions] == [FlowsOnly] * 4 + [Cut]

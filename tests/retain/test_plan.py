@@ -149,7 +149,7 @@ def test_a_file_with_locked_flows_keeps_them() -> None:
     state = file(0, 100, (5_000_000, 2000), sizes=own)
     (decision,) = plan(NSM, [state], NOW).decisions
     assert decision.action == Cut(0) and "locked flows stay" in decision.reason
-    assert 2000 < decision.bytes_after_estimate < 20_000
+    assert 2000 < decision.bytes_after_estimate < 25_000
     again = replace(state, stage=Stage("cut", 0))
     assert only(plan(NSM, [again], NOW))[0] == Keep()
 

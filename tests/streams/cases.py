@@ -75,13 +75,23 @@ class Case:
 
 
 _MISSING = b"[20 bytes missing in capture file]\0"
+_MISSING_10 = b"[10 bytes missing in capture file]\0"
 
 
 def _seq() -> bytes:
     return bytes(range(32, 92))
 
 
+def damaged(packet: Packet) -> Packet:
+    """With a TCP checksum that is wrong."""
+    data = bytearray(packet.data)
+    data[51] ^= 0x55
+    return Packet(packet.ts_ns, bytes(data))
+
+
 S = _seq()
+crossed = connection([c(0, S[:30]), c(30, S[30:]), ack(60)])
+decoyed = connection([c(0, S[:20]), c(20, B * 20), c(20, S[20:]), ack(60)])
 CASES = [
     Case("in order", connection([c(0, S[:20]), c(20, S[20:40]), c(40, S[40:]), ack(60)]), S),
     Case("duplicate", connection([c(0, S[:20]), c(0, S[:20]), c(20, S[20:]), ack(60)]), S),
@@ -128,4 +138,58 @@ CASES = [
         "mid-stream", connection([c(0, S[:30]), c(30, S[30:]), ack(60)], syn=False), S, anomalies=["mid_stream"],
     ),
     Case("one direction", [p for p in connection([c(0, S[:30]), c(30, S[30:])]) if p.ts_ns != START_NS + MILLISECOND], S),
+    Case(
+        "superset with other bytes", connection([c(0, A * 20), c(40, A * 20), c(0, B * 60), ack(60)]),
+        A * 20 + B * 20 + A * 20, overlaps=[(0, A * 20, B * 20), (40, A * 20, B * 20)],
+        tshark=A * 20 + B * 40, tcpflow=B * 60,
+    ),
+    Case(
+        "other bytes for what was acknowledged", connection([c(0, S), ack(60), c(20, B * 20), ack(60)]), S,
+        overlaps=[(20, S[20:40], B * 20)], tcpflow=S[:20] + B * 20 + S[40:],
+    ),
+    Case(
+        "three versions", connection([c(0, A * 20), c(0, B * 20), c(0, b"C" * 20), ack(20)]), A * 20,
+        overlaps=[(0, A * 20, B * 20), (0, A * 20, b"C" * 20)], tcpflow=b"C" * 20,
+    ),
+    Case(
+        "last byte differs, as if a keep-alive", connection([c(0, S), ack(59), c(59, b"?"), ack(60)]), S,
+        overlaps=[(59, S[59:], b"?")],
+    ),
+    Case("FIN with data out of order", connection([c(40, S[40:], "FPA"), c(20, S[20:40]), c(0, S[:20]), ack(61)]), S),
+    Case(
+        "data after RST", connection([c(0, S[:40]), ack(40), c(40, b"", "RA"), c(40, S[40:])]), S[:40],
+        anomalies=["data_after_reset"], tshark=S,
+    ),
+    Case(
+        "RST outside of the window", connection([c(0, S[:20]), c(10_000_000, b"", "R"), c(20, S[20:]), ack(60)]), S,
+        anomalies=["reset_outside_window"], tcpflow=S[:20],
+    ),
+    Case(
+        "data far outside of the window", connection([c(0, S[:20]), c(1_000_000, B * 20), c(20, S[20:]), ack(60)]), S,
+        anomalies=["outside_window"], tcpflow=S + bytes(1_000_000 - 60) + B * 20,
+    ),
+    Case(
+        "two gaps", connection([c(0, S[:10]), c(20, S[20:30]), c(40, S[40:]), ack(60)]), S[:10] + S[20:30] + S[40:],
+        gaps=[(10, 10, "not_captured"), (30, 10, "not_captured")],
+        tshark=S[:10] + _MISSING_10 + S[20:30] + _MISSING_10 + S[40:],
+        tcpflow=S[:10] + bytes(10) + S[20:30] + bytes(10) + S[40:],
+    ),
+    Case(
+        "gap at the begin", connection([c(20, S[20:]), ack(60)]), S[20:], gaps=[(0, 20, "not_captured")],
+        tshark=_MISSING + S[20:], tcpflow=bytes(20) + S[20:],
+    ),
+    Case(
+        "acknowledged and not captured at the end", connection([c(0, S[:40]), ack(60), c(60, b"", "FA"), ack(61)]), S[:40],
+        gaps=[(40, 20, "not_captured")],
+    ),
+    Case(
+        "mid-stream, the first segments out of order",
+        connection([c(40, S[40:]), c(20, S[20:40]), c(0, S[:20]), ack(60)], syn=False), S, anomalies=["mid_stream"],
+        tshark=S[40:],
+    ),
+    Case("SYN/ACK before SYN", [crossed[1], crossed[0], *crossed[2:]], S),
+    Case("half-closed", connection([c(0, S[:20]), ("s", 0, b"", "FA:20"), c(20, S[20:]), ("s", 1, b"", "A:60")]), S),
+    Case("decoy with a bad checksum", [*decoyed[:4], damaged(decoyed[4]), *decoyed[5:]], S, anomalies=["bad_checksum"],
+        tshark=S[:20] + B * 20 + S[40:]),
+    Case("every checksum bad, as with offload", [damaged(p) if p.data[54:] else p for p in crossed], S, anomalies=["checksum_offload"]),
 ]  # fmt: skip

@@ -12,8 +12,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import brotli
 import flowkeep as fk
 import pytest
+import zstandard
 
 from tests import wire
 from tests.cli import command
@@ -93,6 +95,9 @@ def test_gaps_and_conflicts_are_marks(tmp_path: Path) -> None:
 CODINGS = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
+    "deflate, gzip": lambda data: gzip.compress(zlib.compress(data)),
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
     "x-raw": lambda data: data,
 }
 
@@ -118,6 +123,74 @@ def test_http_bodies_are_decoded(coding: str, chunked: bool, tmp_path: Path) -> 
         "< another",
     ] * 100
     assert lines.count("< HTTP/1.1 200 OK") == 2
+
+
+def raw_deflate(data: bytes) -> bytes:
+    return zlib.compress(data, wbits=-15)
+
+
+@pytest.mark.parametrize(("coding", "body", "expected"), [
+    ("gzip", gzip.compress(b"one ") + gzip.compress(b"two"), b"one two"),
+    ("zstd", zstandard.compress(b"one ") + zstandard.compress(b"two"), b"one two"),
+    ("deflate", raw_deflate(b"one two"), b"one two"),
+    ("gzip", gzip.compress(b"one two " * 50)[:-9], "the coded body ends too early"),
+    ("br", brotli.compress(b"one two " * 50)[:-1], "the coded body ends too early"),
+    ("zstd", zstandard.compress(b"one two " * 50)[:-1], "the coded body ends too early"),
+    ("gzip", gzip.compress(b"one two") + b"and more", "the body cannot be decoded"),
+    ("br", b"\xff" * 40, "the body cannot be decoded"),
+    ("zstd", b"\xff" * 40, "the body cannot be decoded"),
+])  # fmt: skip
+@pytest.mark.parametrize("step", [1, 7, 100_000])
+def test_codings_that_are_odd(coding: str, body: bytes, expected: bytes | str, step: int) -> None:
+    """Several members, no head, cut short, followed by other bytes; however it is divided into segments."""
+    from flowkeep.ops.http import _Side
+
+    side = _Side([b"GET"], False)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (
+        coding.encode(),
+        len(body),
+    )
+    answer = head + body
+    parts: list[bytes | str] = []
+    for at in range(0, len(answer), step):
+        parts += side.put(answer[at : at + step])
+    marks = [part for part in parts if isinstance(part, str)]
+    if isinstance(expected, bytes):
+        assert b"".join(part for part in parts if isinstance(part, bytes)) == head + expected and not marks
+    else:
+        assert len(marks) == 1 and expected in marks[0]
+
+
+def brotli_bomb() -> bytes:
+    return brotli.compress(bytes(200 << 20), quality=5)
+
+
+BOMBS = {
+    "gzip": lambda: gzip.compress(bytes(200 << 20), 9),
+    "gzip, gzip": lambda: gzip.compress(gzip.compress(bytes(200 << 20), 9)),
+    "br": brotli_bomb,
+    "zstd": lambda: zstandard.compress(bytes(200 << 20)),
+}
+
+
+@pytest.mark.parametrize("coding", BOMBS)
+def test_what_comes_out_of_a_bomb_comes_in_pieces(coding: str) -> None:
+    from flowkeep.ops import codings, http
+
+    body = BOMBS[coding]()
+    side = http._Side([b"GET"], False)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (
+        coding.encode(),
+        len(body),
+    )
+    made, marks = 0, []
+    for part in side.put(head + body):
+        if isinstance(part, str):
+            marks.append(part)
+        else:
+            assert len(part) <= 2 * codings.PIECE
+            made += len(part)
+    assert made == len(head) + http.MOST and len(marks) == 1 and "becomes more than" in marks[0]
 
 
 def test_a_bomb_is_bounded(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod carve;
 pub mod cut;
 pub mod error;

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use crate::seekable;
 use liblzma::stream::{Stream, CONCATENATED};
 
 /// Memory an xz decoder may take; the strongest preset needs 65 MiB.
@@ -130,7 +131,7 @@ pub struct Writer<W: Write>(Inner<W>);
 
 enum Inner<W: Write> {
     Gzip(flate2::write::GzEncoder<W>),
-    Zstd(zstd::stream::write::Encoder<'static, W>),
+    Zstd(seekable::Writer<W>),
     Lz4(Box<lz4_flex::frame::FrameEncoder<W>>),
     Xz(liblzma::write::XzEncoder<W>),
 }
@@ -142,11 +143,7 @@ impl<W: Write> Writer<W> {
             Compression::Gzip => {
                 Inner::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::default()))
             }
-            Compression::Zstd => {
-                let mut encoder = zstd::stream::write::Encoder::new(out, 0)?;
-                encoder.include_checksum(true)?;
-                Inner::Zstd(encoder)
-            }
+            Compression::Zstd => Inner::Zstd(seekable::Writer::new(out)?),
             Compression::Lz4 => {
                 let info = lz4_flex::frame::FrameInfo::new().content_checksum(true);
                 Inner::Lz4(Box::new(lz4_flex::frame::FrameEncoder::with_frame_info(info, out)))

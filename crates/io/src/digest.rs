@@ -4,26 +4,25 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use sha2::Digest;
+mod sha256;
 
-/// A SHA-256 in the making.
-#[derive(Clone, Debug, Default)]
-pub struct Sha256(sha2::Sha256);
+pub use sha256::{update_all, Sha256};
 
 impl Sha256 {
-    /// Takes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
     /// The digest in lower-case hexadecimal.
     pub fn hex(self) -> String {
-        use std::fmt::Write;
         let mut text = String::with_capacity(64);
-        for byte in self.0.finalize() {
-            let _ = write!(text, "{byte:02x}");
-        }
+        hex(&self.bytes(), &mut text);
         text
+    }
+}
+
+/// Appends bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
 }
 

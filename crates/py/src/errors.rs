@@ -25,6 +25,7 @@ pub fn to_python(py: Python<'_>, path: &Path, error: Error) -> PyErr {
             named(py, "OutputError", format!("{name}: the result cannot be written: {}", plain(&error)))
         }
         Error::Usage(text) => named(py, "UsageError", text),
+        Error::Ledger(why) => named(py, "LedgerError", format!("{name}: {why}")),
         Error::Stale(why) => named(py, "IndexMisfitError", format!("{name}: {why}")),
     }
 }

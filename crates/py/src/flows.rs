@@ -1,5 +1,6 @@
 //! The flow table as a Python object.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -14,14 +15,14 @@ use flowkeep_core::packet::Key;
 use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
 use flowkeep_io::table::details::{Value, NAMES};
-use flowkeep_io::table::flows::Flows;
+use flowkeep_io::table::flows::{Flows, Held};
 use flowkeep_io::table::services::Value as Told;
 use flowkeep_io::table::text;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList};
 
-use super::errors;
+use super::{errors, models};
 
 /// The flows of a data set.
 #[pyclass(frozen, module = "flowkeep._native")]
@@ -108,6 +109,20 @@ impl FlowTable {
             .collect()
     }
 
+    fn learn<'py>(&self, py: Python<'py>, name: &str, ids: Vec<u32>) -> PyResult<Bound<'py, PyDict>> {
+        let learnt = py.detach(|| {
+            let numbers: HashSet<u32> = self.0.numbers(&ids)?.into_iter().map(|pair| pair.0).collect();
+            let identified = self.0.identified().ok_or("the starts of flows were not kept")?;
+            identified.learn(self.0.table(), name, |n| numbers.contains(&n))
+        });
+        let learnt = learnt.map_err(|why: String| errors::named(py, "UsageError", why))?;
+        let dict = models::describe(py, &learnt.model)?;
+        dict.set_item("silent", learnt.silent)?;
+        dict.set_item("alike", learnt.alike)?;
+        dict.set_item("left_out", learnt.left_out)?;
+        Ok(dict)
+    }
+
     fn left_out(&self) -> (u64, u64) {
         self.0.identified().map_or((0, 0), Identified::left_out)
     }
@@ -162,6 +177,11 @@ impl FlowTable {
         let community = self.0.community_id(flow);
         let community = community.as_ref().and_then(|id| std::str::from_utf8(id).ok());
         dict.set_item("community_id", community)?;
+        if let Some(held) = self.0.held(row) {
+            for (column, name) in Held::NAMES.iter().enumerate() {
+                dict.set_item(name, held.value(column))?;
+            }
+        }
         if let Some(detail) = self.0.detail(row) {
             for (column, name) in NAMES.iter().enumerate() {
                 text.clear();

@@ -60,7 +60,9 @@ fn read(py: Python<'_>, path: &Path) -> PyResult<(ledger::About, Vec<Row>)> {
 #[pyfunction]
 pub fn ledger_curve(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     let (about, rows) = read(py, &path)?;
-    Ok(py.detach(|| sizes::curve(&about, &rows, |_| 0)))
+    Ok(py.detach(|| {
+        sizes::curve(&about, &rows, |i| rows[i].before[0].bytes.saturating_add(rows[i].before[1].bytes))
+    }))
 }
 
 /// The flows of a ledger's rows, without what other files hold of them.

@@ -4,12 +4,15 @@
 #![allow(clippy::fn_params_excessive_bools)]
 #![allow(clippy::needless_pass_by_value)] // what PyO3 takes out of Python objects is owned
 
+mod cache;
 mod carver;
 mod errors;
 mod extractor;
 mod flows;
 mod index;
 mod ledgers;
+mod live;
+mod models;
 mod rebuilder;
 mod reports;
 mod scanner;
@@ -21,6 +24,7 @@ mod watch;
 use std::path::PathBuf;
 
 use flowkeep_core::flow::Rules;
+use flowkeep_core::identify::rule::{Protocol, IP, SCTP, TCP, UDP};
 use flowkeep_core::packet::{Options, Seed};
 use flowkeep_io::dataset::Settings;
 use pyo3::prelude::*;
@@ -35,9 +39,13 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
+    m.add_class::<cache::Cache>()?;
+    m.add_class::<cache::CacheReader>()?;
     m.add_class::<carver::Carver>()?;
     m.add_class::<searcher::Searcher>()?;
     m.add_class::<rebuilder::Rebuilder>()?;
+    m.add_class::<live::Capture>()?;
+    m.add_function(wrap_pyfunction!(live::drop_privileges, m)?)?;
     m.add_class::<flows::FlowTable>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
@@ -53,6 +61,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(ledgers::ledger_curve, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_flows, m)?)?;
     m.add_function(wrap_pyfunction!(protocols, m)?)?;
+    m.add_class::<models::Models>()?;
+    m.add_function(wrap_pyfunction!(models::merge_models, m)?)?;
     m.add_function(wrap_pyfunction!(version, m)?)?;
     Ok(())
 }
@@ -67,14 +77,15 @@ fn version() -> &'static str {
 #[pyfunction]
 #[allow(clippy::type_complexity)] // it is a row
 fn protocols() -> Vec<(&'static str, &'static str, &'static str, Vec<&'static str>, Vec<u16>, &'static str)> {
-    use flowkeep_core::identify::rule::{IP, SCTP, TCP, UDP};
-    let carriers = [(TCP, "tcp"), (UDP, "udp"), (SCTP, "sctp"), (IP, "ip")];
     flowkeep_core::identify::registry()
-        .map(|(family, p)| {
-            let on = carriers.iter().filter(|(bit, _)| p.on & bit != 0).map(|(_, name)| *name).collect();
-            (family, p.label, p.title, on, p.ports.to_vec(), p.spec)
-        })
+        .map(|(family, p)| (family, p.label, p.title, carriers(p), p.ports.to_vec(), p.spec))
         .collect()
+}
+
+/// Names of what carries a protocol.
+fn carriers(protocol: &Protocol) -> Vec<&'static str> {
+    let names = [(TCP, "tcp"), (UDP, "udp"), (SCTP, "sctp"), (IP, "ip")];
+    names.iter().filter(|(bit, _)| protocol.on & bit != 0).map(|(_, name)| *name).collect()
 }
 
 /// Reads the first packet of a capture.

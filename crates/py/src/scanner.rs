@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::flows::FlowTable;
+use super::models::Models;
 use super::select::Given;
 use super::{reports, settings, watch};
 
@@ -20,7 +21,7 @@ impl Scanner {
     #[pyo3(signature = (
         *, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
         max_flows=16_777_216, filter=None, flows=true, what_if=Vec::new(), details=false,
-        identify=false
+        identify=false, models=None, sampled=false
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -35,11 +36,17 @@ impl Scanner {
         what_if: Vec<u64>,
         details: bool,
         identify: bool,
+        models: Option<PyRef<'_, Models>>,
+        sampled: bool,
     ) -> Self {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         let scan = Scan::new(settings, flows, what_if);
         let scan = if details { scan.with_details() } else { scan };
-        Self(if identify { scan.with_services() } else { scan })
+        Self(if identify {
+            scan.with_services(models.map(|models| models.0.clone()).unwrap_or_default(), sampled)
+        } else {
+            scan
+        })
     }
 
     #[pyo3(signature = (path, *, ledger=None, progress=None))]

@@ -1,17 +1,66 @@
 //! `Trimmer`: cuts captures.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use flowkeep_core::cut::{Count, Policy, Rest};
+use flowkeep_core::flow::community::LEN;
+use flowkeep_core::pipe::Which;
+use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::codec::Compression;
-use flowkeep_io::dataset::{Trim, TrimOptions};
+use flowkeep_io::dataset::{Depth, Trim, TrimOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::errors::named;
+use super::errors::{named, to_python};
 use super::flows::FlowTable;
 use super::select::Given;
 use super::{reports, settings, watch};
+
+/// Which flows have a cutoff of their own, as the stub says it.
+#[derive(FromPyObject)]
+enum Flows {
+    /// A filter on flows: a program for Ethernet, and whether it sees VLAN tags.
+    Filter(Vec<u8>, bool),
+    /// A place in the list of services.
+    Service(u16),
+    /// `community`, or `host`, and which.
+    Named(String, Vec<String>),
+}
+
+impl Flows {
+    fn into_core(self, py: Python<'_>) -> PyResult<Which> {
+        let wrong = |text: String| named(py, "UsageError", text);
+        Ok(match self {
+            Self::Service(at) => Which::Service(at),
+            Self::Filter(program, tags) => {
+                let program = Program::decode(&program).map_err(|why| wrong(why.to_string()))?;
+                Which::Filter(FlowFilter::new(program, tags))
+            }
+            Self::Named(kind, texts) if kind == "community" => {
+                let ids = texts.iter().map(|text| <[u8; LEN]>::try_from(text.as_bytes()));
+                let ids = ids.collect::<Result<_, _>>();
+                Which::Communities(ids.map_err(|_| wrong("a Community ID has 30 characters".to_owned()))?)
+            }
+            Self::Named(_, texts) => {
+                let mut hosts = HashSet::new();
+                for text in texts {
+                    let mut bytes = [0; 16];
+                    match text.parse() {
+                        Ok(IpAddr::V4(ip)) => {
+                            bytes[..4].copy_from_slice(&ip.octets());
+                            hosts.insert((4, bytes));
+                        }
+                        Ok(IpAddr::V6(ip)) => _ = hosts.insert((6, ip.octets())),
+                        Err(_) => return Err(wrong(format!("{text:?} is no address"))),
+                    }
+                }
+                Which::Hosts(hosts)
+            }
+        })
+    }
+}
 
 /// Cuts captures one after another as one data set.
 #[pyclass(module = "flowkeep._native")]
@@ -23,7 +72,7 @@ impl Trimmer {
     #[pyo3(signature = (
         cutoff, *, count="frame", per_direction=false, control="keep", rest="cut", sample=0, tail=0,
         compat=None, ledger=false, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000,
-        tcp_idle_ns=0, max_flows=16_777_216, filter=None
+        tcp_idle_ns=0, max_flows=16_777_216, filter=None, depths=None, services=None, identify=false
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -44,6 +93,9 @@ impl Trimmer {
         tcp_idle_ns: i64,
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
+        depths: Option<Vec<(Flows, Option<u64>, String)>>,
+        services: Option<Vec<String>>,
+        identify: bool,
     ) -> PyResult<Self> {
         let wrong = |what: &str, value: &str| {
             named(py, "UsageError", format!("{what} {value:?} is not one that is known"))
@@ -72,10 +124,29 @@ impl Trimmer {
         };
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         Ok(Self(match compat {
-            None => Trim::new(settings, policy, ledger),
+            None => {
+                let trim = Trim::new(settings, policy, ledger);
+                match depths {
+                    None if !identify => trim,
+                    depths => {
+                        let mut made = Vec::new();
+                        for (which, cutoff, name) in depths.unwrap_or_default() {
+                            let which = which.into_core(py)?;
+                            made.push(Depth { which, cutoff: cutoff.unwrap_or(u64::MAX), name });
+                        }
+                        trim.with_depths(made, services.unwrap_or_default(), identify)
+                    }
+                }
+            }
             Some("trimpcap") => Trim::new(settings, policy, ledger).as_trimpcap(cutoff),
             Some(other) => return Err(wrong("compat", other)),
         }))
+    }
+
+    #[pyo3(signature = (ledger, *, measuring=false))]
+    fn carry(&mut self, py: Python<'_>, ledger: PathBuf, measuring: bool) -> PyResult<()> {
+        let trim = &mut self.0;
+        py.detach(|| trim.carry(&ledger, measuring)).map_err(|error| to_python(py, &ledger, error))
     }
 
     #[pyo3(signature = (path, *, ledger_in=None, progress=None))]

@@ -54,7 +54,7 @@ fn flow(engine: &mut Engine, data: &[u8]) -> Option<(String, u8, String)> {
     }
     let answer = engine.finish(&mut state)?;
     assert!(answer.confidence <= 100 && answer.dir <= 1 && answer.client <= 1);
-    Some((engine.path(&answer), answer.confidence, engine.rule(&answer)))
+    Some((engine.path(&answer).into_owned(), answer.confidence, engine.rule(&answer)))
 }
 
 fn names(data: &[u8], notes: &mut Vec<u64>) {

@@ -26,7 +26,10 @@ COMMANDS = (
     "index",
     "info",
     "carve",
+    "learn",
+    "cache",
     "retain",
+    "ui",
     "protocols",
     "demo",
 )

@@ -18,7 +18,7 @@ from ..ops.extract import extract as extract_flows
 from ..paths import find
 from ..text import safe
 from . import notes
-from .options import indexed, paths, query, read_options, reading, selecting
+from .options import indexed, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 
 
@@ -53,6 +53,7 @@ from .progress import ProgressBar
 )
 @click.option("--force", is_flag=True, help="Replace a capture that stands at -o already.")
 @click.option("--open-with", metavar="PROGRAM", help="Start a program on the result, e.g. wireshark.")
+@knowing
 @selecting
 @indexed
 @reading

@@ -75,6 +75,15 @@ def indexed(command: F) -> F:
     return click.option("--no-index", is_flag=True, help="Do not use the index beside a capture.")(command)
 
 
+def knowing(command: F) -> F:
+    """Add ``--models``, to commands that identify flows; :func:`read_options` takes it."""
+    return click.option(
+        "--models", multiple=True, metavar="FILE",
+        help="A model that flowkeep learn made, or a folder of them: its protocol is recognised, too; may be "
+        "given several times.",
+    )(command)  # fmt: skip
+
+
 def read_options(given: dict[str, Any]) -> ReadOptions:
     """The :class:`ReadOptions` of a command's keywords."""
     expression = given["expression"]
@@ -91,6 +100,7 @@ def read_options(given: dict[str, Any]) -> ReadOptions:
         jobs=given["jobs"],
         filter=expression,
         filter_names=given["filter_names"],
+        models=given.get("models") or (),
         index=not given.get("no_index", False),
     )
 
@@ -109,16 +119,25 @@ _SELECT = [
                  "for the same captures read with the same options only, a Community ID everywhere."),
     click.option("--network", "networks", multiple=True, metavar="CIDR",
                  help="Flows with an end in this network; several: in any of them."),
+    click.option("--not", "invert", is_flag=True, help="The other flows: those that are not chosen."),
+]  # fmt: skip
+_TIMES = [
     click.option("--since", type=WHEN, metavar="TIME",
                  help="Flows seen at this time or later: 2024-05-01T12:00 (UTC), 2h for two hours ago, "
                  "end-2h for two hours before the last packet, start+10min."),
     click.option("--until", type=WHEN, metavar="TIME", help="Flows seen at this time or earlier."),
-    click.option("--not", "invert", is_flag=True, help="The other flows: those that are not chosen."),
 ]  # fmt: skip
 
 
 def selecting(command: F) -> F:
     """Add the options that choose flows; they arrive as keywords, see :func:`query`."""
+    for option in reversed(_TIMES):
+        command = option(command)
+    return naming(command)
+
+
+def naming(command: F) -> F:
+    """The same, without the times at which flows were seen."""
     for option in reversed(_SELECT):
         command = option(command)
     return command

@@ -9,7 +9,7 @@ import click
 from ..ops.export import ROW_FORMATS, choose_format, encoded, export
 from ..ops.protocols import list_protocols
 from ..rows import Frame
-from .options import BY_ENDING
+from .options import BY_ENDING, knowing
 
 
 @click.command()
@@ -21,15 +21,17 @@ from .options import BY_ENDING
     help=f"How the rows are written.  {BY_ENDING}",
 )
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to; - is standard output.")
-def protocols(form: str | None, output: str) -> int:
+@knowing
+def protocols(form: str | None, output: str, models: tuple[str, ...]) -> int:
     """List the protocols that flowkeep recognises, with the ports they are known on.
 
     \b
     flowkeep protocols
     flowkeep protocols --format json
+    flowkeep protocols --models models/
     """
     form = choose_format(form, output, ROW_FORMATS)
-    export(list_protocols(), form, output, writer=_table if form == "table" else None)
+    export(list_protocols(models), form, output, writer=_table if form == "table" else None)
     return 0
 
 

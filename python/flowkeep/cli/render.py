@@ -14,6 +14,7 @@ from ..ops.damage import damage
 from ..ops.info import InfoReport
 from ..ops.search import SearchReport
 from ..ops.trim import TrimReport
+from ..rows import Rows
 from ..text import safe
 from . import grid
 from .stream import WIDE
@@ -138,7 +139,7 @@ def listed(
 
 
 def flow_table(
-    flows: Flows,
+    flows: Rows,
     total: int,
     *,
     color: bool,

@@ -13,7 +13,7 @@ from ..ops.search import MOST, Pattern, SearchReport, write_hits
 from ..ops.search import search as search_flows
 from ..paths import find
 from . import notes
-from .options import BY_ENDING, paths, query, read_options, reading, selecting
+from .options import BY_ENDING, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import complain
 
@@ -47,6 +47,7 @@ _FORMATS = ("csv", "json", "ndjson")
 @click.option(
     "--flows", "what", flag_value="flows", help="Write only the flow_ids of the flows with matches."
 )
+@knowing
 @selecting
 @reading
 def search(

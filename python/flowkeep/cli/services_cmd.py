@@ -9,15 +9,17 @@ import click
 from ..ops.services import list_services
 from ..paths import find
 from . import rows
-from .options import paths, read_options, reading
+from .options import knowing, paths, read_options, reading
 from .progress import ProgressBar
 
 
 @click.command()
 @paths
 @rows.written
+@click.option("--identify", is_flag=True, help="Also which protocol is spoken, whatever the port.")
+@knowing
 @reading
-def services(paths: tuple[str, ...], **given: Any) -> int:
+def services(paths: tuple[str, ...], identify: bool, **given: Any) -> int:
     """List who talks to which service, how much and how regularly: beacons come first.
 
     \b
@@ -27,7 +29,9 @@ def services(paths: tuple[str, ...], **given: Any) -> int:
     found = find(paths)
     rows.check(given, found)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
-        table = list_services(found, read_options(given), progress=bar.update)
+        table = list_services(
+            found, read_options(given), identify=identify or bool(given["models"]), progress=bar.update
+        )
     from .tables import service_table
 
     return rows.write(table, found, service_table, given)

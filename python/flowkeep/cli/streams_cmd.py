@@ -16,7 +16,7 @@ from ..ops.transcript import one_direction
 from ..paths import find
 from ..text import safe
 from . import notes
-from .options import SIZE, paths, query, read_options, reading, selecting
+from .options import SIZE, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import complain
 
@@ -62,6 +62,7 @@ from .stream import complain
     type=click.Choice(["client", "server"]),
     help="With -o -: which end's stream goes to standard output.",
 )
+@knowing
 @selecting
 @reading
 def streams(

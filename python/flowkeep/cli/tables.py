@@ -96,6 +96,10 @@ def service_table(
         ]
         for row in rows
     ]  # fmt: skip
+    if rows and "service" in rows[0]:
+        heads.append("service")
+        for line, row in zip(cells, rows, strict=True):
+            line.append(safe(row["service"] or ""))
     layout = grid.Layout(
         right=("flows", "sent", "received", "regularity", "period", "jitter"),
         going=_without(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..cut import CutPolicy
+from ..depths import Depth, Lock
 from ..errors import UsageError
 from ..ops.export import check_target, print_text, write_text
 from ..ops.trim import TrimPlan, TrimReport
@@ -58,6 +59,26 @@ from .stream import colored, complain, talk, width
     help="What becomes of packets behind the cutoff: cut, kept as headers only, or every K-th kept.",
 )
 @click.option("--tail", type=SIZE, default="0", metavar="SIZE", help="Keep the last bytes of each flow, too.")
+@click.option(
+    "--depth",
+    "depths",
+    multiple=True,
+    metavar="WHICH=SIZE",
+    help="A cutoff for some flows: tls=64kB, dns=all, 'bpf:host 10.0.0.5=1MB'. The first that fits counts.",
+)
+@click.option(
+    "--lock",
+    "locks",
+    multiple=True,
+    metavar="WHICH",
+    help="Flows that are not cut: a filter, a Community ID, an address or a network.",
+)
+@click.option(
+    "--behind",
+    multiple=True,
+    metavar="PATH",
+    help="A capture that came before, trimmed already: flows go on from what its ledger says.",
+)
 @click.option("--compat", type=click.Choice(["trimpcap"]), help="Decide packet for packet as TrimPCAP 1.3.")
 @click.option("--salvage", is_flag=True, help="In place: replace damaged files by what is whole in them.")
 @click.option(
@@ -71,7 +92,8 @@ from .stream import colored, complain, talk, width
 def trim(
     cutoff: int, paths: tuple[str, ...], output: str | None, in_place: bool, dry_run: bool,
     report: str | None, ledger: bool, count: Any, per_direction: bool, control: Any, rest: str, tail: int,
-    compat: Any, salvage: bool, compress: Any, **given: Any,
+    depths: tuple[str, ...], locks: tuple[str, ...], behind: tuple[str, ...], compat: Any, salvage: bool,
+    compress: Any, **given: Any,
 ) -> int:  # fmt: skip
     """Keep the first CUTOFF bytes of every flow, cut the rest.
 
@@ -82,9 +104,13 @@ def trim(
     flowkeep trim 100kB big.pcap --output trimmed/
     flowkeep trim 100kB captures/ --in-place --report report.json
     flowkeep trim 1MB captures/ --dry-run
+    flowkeep trim 10kB captures/ --in-place --depth dns=all --lock 10.0.0.5
     zcat old.pcap.gz | flowkeep trim 100kB - --output - > new.pcap
     """
-    policy = CutPolicy(cutoff, count, per_direction, control, rest, tail, compat)
+    policy = CutPolicy(
+        cutoff, count, per_direction, control, rest, tail, compat,
+        tuple(map(Depth.of, depths)), tuple(map(Lock.of, locks)),
+    )  # fmt: skip
     plan = TrimPlan(None if output is None else Path(output), in_place, dry_run, ledger, salvage, compress)
     if output == "-" and report == "-":
         raise UsageError("--output - and --report - cannot both be standard output")
@@ -95,7 +121,14 @@ def trim(
         check_target(report, found.captures)
         _apart(report, output, [c.relative for c in found.captures])
     with ProgressBar("trimming", quiet=given["quiet"]) as bar:
-        done = trim_captures(found, policy, plan, read_options(given), progress=bar.update)
+        done = trim_captures(
+            found,
+            policy,
+            plan,
+            read_options(given),
+            behind=[Path(path) for path in behind],
+            progress=bar.update,
+        )
     _tell(done, report, output)
     scans = [f.trim for f in done.files if f.trim is not None]
     notes.oddities(scans)

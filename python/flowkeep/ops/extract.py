@@ -143,6 +143,40 @@ def extract(
     return report
 
 
+def extract_flows(
+    found: Found,
+    flows: Flows,
+    ids: list[int],
+    plan: ExtractPlan,
+    options: ReadOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> ExtractReport:
+    """The same for flows of a table that was listed from these captures with these options: ``ids`` are
+    their ``flow_id``s, ascending. The captures are read once, or by an index that fits."""
+    options = options or ReadOptions()
+    if not plan.split:
+        check_target(plan.output, found.captures, capture=True, force=plan.force)
+    index, note = fitting_index(found, options)
+
+    def run(index: _native.Index | None) -> ExtractReport:
+        report = ExtractReport(plan.output, len(ids), len(flows), skipped=list(found.skipped))
+        meter = Meter(found.bytes, progress)
+        one = _Run(found.captures, flows, ids, plan, replace(options, index=False), meter, report, index)
+        one.rehearse()
+        one.run()
+        return report
+
+    if index is not None and index.can_pick(flows.native, ids):
+        try:
+            return run(index)
+        except IndexMisfitError as error:
+            note = str(error)
+    report = run(None)
+    note_misfit(report.scans, note)
+    return report
+
+
 def _with_index(
     index: _native.Index, found: Found, query: FlowQuery, plan: ExtractPlan, options: ReadOptions,
     progress: Progress | None,

@@ -1,16 +1,13 @@
-"""Undoes the codings of HTTP/1 bodies in a stream: chunks (RFC 9112 section 7.1), gzip, deflate, br and zstd
-(RFC 9110 section 8.4)."""
+"""Undoes the codings of HTTP/1 bodies in a stream: chunks (RFC 9112 section 7.1) and content codings."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
-from typing import Any
 
 from ..errors import UsageError
 from ..stream import Data, Event, Gap, Stream
+from .codings import CODINGS, Decoder
 
 MOST = 64 << 20
 """Bytes that one body may become; what is behind is not decoded."""
@@ -19,95 +16,17 @@ _HEAD = 256 << 10
 _METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"TRACE ", b"CONNECT ", b"PATCH ")
 
 
-Feed = Callable[[bytes], bytes]
-
-
-def _zlib(bits: int) -> Feed:
-    decoder = zlib.decompressobj(bits)
-
-    def feed(data: bytes) -> bytes:
-        return decoder.decompress(data, MOST + 1)
-
-    return feed
-
-
-def _deflate() -> Feed:
-    """RFC 9110 says zlib's format; some servers send it without its head."""
-    tried: list[Feed] = []
-
-    def feed(data: bytes) -> bytes:
-        if not tried:
-            try:
-                first = _zlib(15)
-                out = first(data)
-                tried.append(first)
-                return out
-            except zlib.error:
-                tried.append(_zlib(-15))
-        return tried[0](data)
-
-    return feed
-
-
-def _library(name: str, coding: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise UsageError(
-            f"the body is coded with {coding}: install the Python package {name} to decode it, "
-            "or leave --decode away"
-        ) from None
-
-
-def _brotli() -> Feed:
-    decoder = _library("brotli", "br").Decompressor()
-
-    def feed(data: bytes) -> bytes:
-        # In pieces, so that a few bytes cannot become gigabytes at once.
-        out = bytearray()
-        for at in range(0, len(data), 256):
-            out += decoder.process(data[at : at + 256])
-            if len(out) > MOST:
-                break
-        return bytes(out)
-
-    return feed
-
-
-def _zstd() -> Feed:
-    library = _library("zstandard", "zstd")
-    # RFC 9659: no window is larger.
-    decoder = library.ZstdDecompressor(max_window_size=8 << 20).decompressobj()
-
-    def feed(data: bytes) -> bytes:
-        out = bytearray()
-        for at in range(0, len(data), 64):
-            out += decoder.decompress(data[at : at + 64])
-            if len(out) > MOST:
-                break
-        return bytes(out)
-
-    return feed
-
-
-_CODINGS: dict[str, Callable[[], Feed]] = {
-    "gzip": lambda: _zlib(31),
-    "x-gzip": lambda: _zlib(31),
-    "deflate": _deflate,
-    "br": _brotli,
-    "zstd": _zstd,
-}
-
-
 class _Side:
     """The messages of one direction."""
 
     def __init__(self, methods: list[bytes], asks: bool) -> None:
         self._methods, self._asks = methods, asks
-        self._held = b""
+        self._held = bytearray()
+        self._looked = 0
+        """Bytes of what is held in which the end of a head or line was looked for in vain."""
         self._state = "head"
         self._left = 0
-        self._feeds: list[Feed] = []
+        self._decoders: list[Decoder] = []
         self._made = 0
         self._chunked = False
 
@@ -122,26 +41,29 @@ class _Side:
             before = len(self._held)
             yield from self._step()
             if self._state == "plain":
-                yield self._held
-                self._held = b""
+                yield self.rest()
 
     def broken(self) -> Iterator[bytes | str]:
         """Bytes are missing here: what follows is shown as it is."""
         if self._state != "plain":
             self._state = "plain"
             if self._held:
-                yield self._held
-            self._held = b""
+                yield self.rest()
             yield "what follows is not decoded: bytes are missing"
 
     def rest(self) -> bytes:
         """What was held at the end."""
-        held, self._held = self._held, b""
-        return held
+        return self._take(len(self._held))
 
     def _take(self, n: int) -> bytes:
-        taken, self._held = self._held[:n], self._held[n:]
+        taken = bytes(self._held[:n])
+        del self._held[:n]
+        self._looked = 0
         return taken
+
+    def _find(self, end: bytes) -> int:
+        """Where it is, from where it was not yet looked for."""
+        return self._held.find(end, max(0, self._looked - len(end)))
 
     def _step(self) -> Iterator[bytes | str]:
         if self._state == "head":
@@ -151,13 +73,16 @@ class _Side:
             self._left -= len(part)
             yield from self._body(part)
             if not self._left:
+                yield from self._ended()
                 self._state = "head"
         elif self._state == "size":
-            line, found, rest = self._held.partition(b"\n")
-            if not found:
-                if len(line) > 4096:
+            end = self._find(b"\n")
+            if end < 0:
+                self._looked = len(self._held)
+                if self._looked > 4096:
                     self._state = "plain"
                 return
+            line = bytes(self._held[:end])
             try:
                 size = line.split(b";")[0].strip()
                 if not size or size.strip(b"0123456789abcdefABCDEF"):
@@ -167,7 +92,9 @@ class _Side:
                 self._state = "plain"
                 yield "what follows is not decoded: it is no chunk"
                 return
-            self._held = rest
+            self._take(end + 1)
+            if not self._left:
+                yield from self._ended()
             self._state = "chunk" if self._left else "trailer"
         elif self._state == "chunk":
             part = self._take(self._left)
@@ -180,15 +107,17 @@ class _Side:
                 self._take(2)
                 self._state = "size"
         elif self._state == "trailer":
-            line, found, rest = self._held.partition(b"\n")
-            if found:
-                self._held = rest
-                if line.strip():
-                    yield line + b"\n"
-                else:
-                    self._state = "head"
-            elif len(line) > _HEAD:
-                self._state = "plain"
+            end = self._find(b"\n")
+            if end < 0:
+                self._looked = len(self._held)
+                if self._looked > _HEAD:
+                    self._state = "plain"
+                return
+            line = self._take(end + 1)
+            if line.strip():
+                yield line
+            else:
+                self._state = "head"
         elif self._state == "close":
             yield from self._body(self._take(len(self._held)))
 
@@ -197,12 +126,12 @@ class _Side:
         if not any(self._held.startswith(b[: len(self._held)]) for b in begins):
             self._state = "plain"
             return
-        end = self._held.find(b"\r\n\r\n")
-        size = 4
+        end, size = self._find(b"\r\n\r\n"), 4
         if end < 0:
-            end, size = self._held.find(b"\n\n"), 2
+            end, size = self._find(b"\n\n"), 2
         if end < 0:
-            if len(self._held) > _HEAD:
+            self._looked = len(self._held)
+            if self._looked > _HEAD:
                 self._state = "plain"
             return
         head = self._take(end + size)
@@ -216,7 +145,7 @@ class _Side:
             name, found, value = line.partition(":")
             if found:
                 fields[name.strip().lower()] = value.strip()
-        self._made, self._feeds = 0, []
+        self._made, self._decoders = 0, []
         method = b""
         status = 200
         if self._asks:
@@ -228,8 +157,8 @@ class _Side:
                 method = self._methods.pop(0)
         self._chunked = "chunked" in fields.get("transfer-encoding", "").lower()
         for coding in reversed([c.strip().lower() for c in fields.get("content-encoding", "").split(",")]):
-            if coding in _CODINGS and len(self._feeds) < 4:
-                self._feeds.append(_CODINGS[coding]())
+            if coding in CODINGS and len(self._decoders) < 4:
+                self._decoders.append(CODINGS[coding]())
         length = fields.get("content-length", "")
         if status // 100 == 1 or status in (204, 304) or method == b"HEAD":
             self._state = "plain" if status == 101 else "head"
@@ -244,27 +173,38 @@ class _Side:
             self._state = "head" if self._asks else "close"
 
     def _body(self, data: bytes) -> Iterator[bytes | str]:
-        if not self._feeds:
+        if not self._decoders:
             yield data
             return
         if self._made > MOST:
             return
         try:
-            for feed in self._feeds:
-                data = feed(data)
+            for part in _through(self._decoders, data):
+                room = MOST - self._made
+                self._made += len(part)
+                yield part[:room]
+                if self._made > MOST:
+                    yield f"the body becomes more than {MOST} bytes; the rest is not shown"
+                    return
         except UsageError:
             raise
         except Exception as error:  # each library has errors of its own
             self._made = MOST + 1
             yield f"the body cannot be decoded: {error}"
-            return
-        room = MOST - self._made
-        self._made += len(data)
-        if data:
-            yield data[:room]
-        if self._made > MOST:
-            self._made = MOST + 1
-            yield f"the body becomes more than {MOST} bytes; the rest is not shown"
+
+    def _ended(self) -> Iterator[str]:
+        """The body is over; its codings should be as well."""
+        if self._decoders and self._made <= MOST and not all(decoder.whole for decoder in self._decoders):
+            yield "the coded body ends too early"
+
+
+def _through(decoders: list[Decoder], data: bytes) -> Iterator[bytes]:
+    """What the bytes become behind all decoders."""
+    if not decoders:
+        yield data
+        return
+    for part in decoders[0].feed(data):
+        yield from _through(decoders[1:], part)
 
 
 def decoded(stream: Stream) -> Iterator[Event | str]:

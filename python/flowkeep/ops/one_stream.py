@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from .. import _native
 from ..errors import UsageError
-from ..flow import ReadOptions
+from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import Found
-from ..select.query import FlowQuery
+from ..select.query import FlowQuery, refuse_beyond
 from ..stream import Stream, spool_file
 from .flows import list_flows
 from .meter import Meter, Progress
@@ -30,16 +30,49 @@ def one_stream(
     UsageError if the query wants no flow or several, or one that is neither TCP nor UDP.
     """
     options = options or ReadOptions()
-    if overlap not in OVERLAPS:
-        raise UsageError(f"there is no overlap policy {overlap!r}; there are {', '.join(OVERLAPS)}")
-    refuse_pipes(found.captures)
+    _check(found, overlap)
     meter = Meter(2 * found.bytes, progress)
-    flows = list_flows(found, options, progress=meter.file(found.bytes))
+    flows = list_flows(
+        found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
+        progress=meter.file(found.bytes),
+    )  # fmt: skip
     ids = query.ids(flows)
     if len(ids) != 1:
         few = ", ".join(map(str, ids[:5])) + (" …" if len(ids) > 5 else "")
         what = f"{len(ids)} flows are meant ({few})" if ids else "no flow is meant"
         raise UsageError(f"{what}: name one with --flow ID; flowkeep flows lists them")
+    return _rebuilt(found, flows, ids[0], options, overlap, as_seen, scans, meter)
+
+
+def stream_of(
+    found: Found,
+    flows: Flows,
+    flow_id: int,
+    options: ReadOptions | None = None,
+    *,
+    overlap: str = "first",
+    as_seen: bool = False,
+    progress: Progress | None = None,
+) -> Stream:
+    """The same for a flow of a table that was listed from these captures with these options, which are
+    read once. Raises UsageError."""
+    _check(found, overlap)
+    refuse_beyond([flow_id], len(flows))
+    meter = Meter(found.bytes, progress)
+    return _rebuilt(found, flows, flow_id, options or ReadOptions(), overlap, as_seen, None, meter)
+
+
+def _check(found: Found, overlap: str) -> None:
+    if overlap not in OVERLAPS:
+        raise UsageError(f"there is no overlap policy {overlap!r}; there are {', '.join(OVERLAPS)}")
+    refuse_pipes(found.captures)
+
+
+def _rebuilt(
+    found: Found, flows: Flows, flow_id: int, options: ReadOptions, overlap: str, as_seen: bool,
+    scans: list[_native.FileScan] | None, meter: Meter,
+) -> Stream:  # fmt: skip
+    ids = [flow_id]
     row = flows.take(ids).to_dicts()[0]
     if row["proto"] not in ("tcp", "udp"):
         raise UsageError(f"flow {ids[0]} is {row['proto']}: streams are of TCP and UDP")
@@ -54,8 +87,7 @@ def one_stream(
         if scans is not None:
             scans += found_in
         rebuilder.finish()
-        done = rebuilder.next_flow()
-        client = 0 if done is None else done["client_end"]
+        client = rebuilder.next_client() or 0
         return Stream(row, spool, client, [c.path for c in found.captures])
     except BaseException:
         spool.close()

@@ -17,10 +17,16 @@ _KEY = ["client_ip", "server_ip", "server_port", "proto"]
 
 
 def list_services(
-    found: Found, options: ReadOptions | None = None, *, progress: Progress | None = None
+    found: Found,
+    options: ReadOptions | None = None,
+    *,
+    identify: bool = False,
+    progress: Progress | None = None,
 ) -> Frame:
-    """The services of a data set, the most regular first. Raises what :func:`list_flows` raises."""
-    return services(list_flows(found, options, progress=progress))
+    """The services of a data set, the most regular first; with ``identify`` also what they speak.
+
+    Raises what :func:`list_flows` raises."""
+    return services(list_flows(found, options, identify=identify, progress=progress))
 
 
 def services(flows: Flows) -> Frame:
@@ -28,12 +34,20 @@ def services(flows: Flows) -> Frame:
 
     Columns: ``client_ip``, ``server_ip``, ``server_port``, ``proto``, ``flows``, ``client_bytes``,
     ``server_bytes``, ``first_ts``, ``last_ts``, ``regularity`` (0 to 1; null with too few starts), ``period``
-    and ``jitter`` (a share of the period), as :func:`flowkeep.ops.period.periods` finds them.
+    and ``jitter`` (a share of the period), as :func:`flowkeep.ops.period.periods` finds them. Of identified
+    flows also ``service``: what most of them that are known speak, the first by name of several; else null.
     """
+    import polars as pl
+
     from .period import periods
 
-    frame = flows.to_polars().select(*_KEY, "client_bytes", "server_bytes", "first_ts", "last_ts")
-    return Frame(_services(frame, periods), flows.files)
+    frame = flows.to_polars()
+    table = _services(frame.select(*_KEY, "client_bytes", "server_bytes", "first_ts", "last_ts"), periods)
+    if "service" in frame.columns:
+        known = frame.filter(pl.col("service").is_not_null())
+        spoken = known.group_by(_KEY).agg(pl.col("service").mode().sort().first())
+        table = table.join(spoken, on=_KEY, how="left", maintain_order="left")
+    return Frame(table, flows.files)
 
 
 def _services(frame: pl.DataFrame, periods: Periods) -> pl.DataFrame:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Literal
 
-from .. import _native, units
+from .. import _native
 from ..errors import OutputError, UsageError
-from ..flow import Flows, ReadOptions
+from ..flow import DETAILS, IDENTIFIED, ReadOptions
 from ..paths import Capture, Found
 from ..select.query import FlowQuery
 from ..sink.folder import PartFolder
@@ -26,7 +26,7 @@ MANIFEST = "streams.json"
 OVERLAPS = tuple(_native.overlap_policies())
 """Names of the rules for conflicting bytes, see docs/streams.md."""
 
-_ROWS = 4096
+_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,10 @@ def streams(
         refuse_pipes(captures)
     with PartFolder(plan.output) as folder:
         meter = Meter(found.bytes if one_pass or found.bytes < 0 else 2 * found.bytes, progress)
-        flows = None if one_pass else list_flows(found, options, progress=meter.file(found.bytes))
+        flows = None if one_pass else list_flows(
+            found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
+            progress=meter.file(found.bytes),
+        )  # fmt: skip
         ids = [] if flows is None else query.ids(flows)
         rebuilder = _native.Rebuilder(
             None if flows is None else flows.native, ids, os.fspath(folder.part),
@@ -119,9 +122,9 @@ def streams(
         report = StreamsReport(plan.output, skipped=list(found.skipped))
         report.scans = feed(rebuilder, captures, meter)
         check_filter(report.scans)
-        table, _, (report.peak_waiting, _) = rebuilder.finish()
+        _, _, (report.peak_waiting, _) = rebuilder.finish(min_bytes=plan.min_bytes)
         try:
-            _Naming(folder.part, plan, Flows(table, report.scans), report, captures).write(rebuilder)
+            _manifest(folder.part / MANIFEST, plan, report, captures, rebuilder)
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
@@ -154,146 +157,34 @@ def feed(rebuilder: _native.Rebuilder, captures: Sequence[Capture], meter: Meter
     ]
 
 
-def stem(row: dict[str, Any], width: int) -> str:
-    """The name of a flow's files without their end: it sorts by time and holds letters, digits, ``.``,
-    ``-`` and ``_`` alone."""
-    ends = "_".join(
-        f"{row[f'{end}_ip'].replace(':', '-')}_{row[f'{end}_port']}" for end in ("client", "server")
-    )
-    time = units.time(row["first_ts"], digits=6).replace("-", "").replace(":", "")
-    return f"{time}_{row['flow_id']:0{width}d}_{row['proto']}_{ends}"
-
-
-class _Naming:
-    """Gives the files their names, and writes the manifest."""
-
-    def __init__(
-        self,
-        folder: Path,
-        plan: StreamsPlan,
-        flows: Flows,
-        report: StreamsReport,
-        captures: Sequence[Capture],
-    ) -> None:
-        self.folder, self.plan, self.flows, self.report = folder, plan, flows, report
-        self.captures = captures
-        self.width = len(str(max(len(flows) - 1, 0)))
-
-    def write(self, rebuilder: _native.Rebuilder) -> None:
-        with open(self.folder / MANIFEST, "x", encoding="utf-8") as out:
-            self._head(out)
-            for i, (row, rebuilt) in enumerate(self._pairs(rebuilder)):
-                out.write((",\n" if i else "\n") + json.dumps(self._flow(row, rebuilt)))
-            out.write("\n]}\n")
-            out.flush()
-            os.fsync(out.fileno())
-
-    def _pairs(self, rebuilder: _native.Rebuilder) -> Iterator[tuple[dict[str, Any], _native.RebuiltFlow]]:
-        while batch := [flow for flow in (rebuilder.next_flow() for _ in range(_ROWS)) if flow is not None]:
-            rows = self.flows.take([flow["flow_id"] for flow in batch]).to_dicts()
-            yield from zip(rows, batch, strict=True)
-
-    def _head(self, out: IO[str]) -> None:
-        plan = self.plan
-        head = {
-            "format": "flowkeep streams 1",
-            "gaps": plan.gaps,
-            "overlap": plan.overlap,
-            "min_bytes": plan.min_bytes,
-            "captures": [
-                {"path": os.fsdecode(c.path), "damage": scan["damage"]}
-                for c, scan in zip(self.captures, self.report.scans, strict=True)
-            ],
-        }
-        text = json.dumps(head)
-        out.write(f'{text[:-1]}, "flows": [')
-
-    def _flow(self, row: dict[str, Any], rebuilt: _native.RebuiltFlow) -> dict[str, Any]:
-        names = (
-            "flow_id", "community_id", "proto", "client_ip", "client_port", "server_ip", "server_port",
-            "client_guessed", "state", "vlan", "tunnel",
-        )  # fmt: skip
-        made: dict[str, Any] = {name: row[name] for name in names}
-        made["first_ns"], made["last_ns"] = row["first_ts"], row["last_ts"]
-        for name in ("unreadable_packets", "fragments_incomplete", "fragments_incomplete_bytes"):
-            made[name] = rebuilt[name]
-        both = rebuilt["client"], rebuilt["server"]
-        size = sum(piece["bytes"] for stream in both for piece in stream["pieces"])
-        keep = size >= self.plan.min_bytes
-        self.report.flows += keep and size > 0
-        base = stem(row, self.width)
-        made["client"] = self._stream(both[0], f"{base}.client", keep)
-        made["server"] = self._stream(both[1], f"{base}.server", keep)
-        return made
-
-    def _stream(self, stream: _native.RebuiltStream, base: str, keep: bool) -> dict[str, Any]:
-        notes = stream["notes"]
-        report = self.report
-        files = [self._file(piece, base, keep) for piece in stream["pieces"]] if keep else []
-        for piece in stream["pieces"]:
-            if not keep:
-                self._remove(piece["name"], piece["frames"])
-        counts = stream["counts"]
-        if counts is not None:
-            report.missing += counts["missing"]
-            report.bounds += counts["bounds"]
-        report.gaps += stream["gaps"]
-        report.overlaps += stream["overlaps"]
-        report.anomalies += stream["anomalies"]
-        made: dict[str, Any] = {"files": files, "counts": counts}
-        if stream["datagrams"]:
-            made["datagrams"] = stream["datagrams"]
-        number = 0
-        for kind, name in (("gap", "gaps"), ("overlap", "overlaps"), ("anomaly", "anomalies")):
-            listed = [note for note in notes if note["kind"] == kind]
-            if kind == "overlap":
-                for note in listed:
-                    number += 1
-                    self._versions(note, f"{base}.overlap-{number}", keep)
-            made[name] = [{k: v for k, v in note.items() if k != "kind"} for note in listed]
-            more = stream[name] - len(listed)  # type: ignore[literal-required]
-            if more:
-                made[f"{name}_not_listed"] = more
-        ends = [note for note in notes if note["kind"] in ("fin", "reset")]
-        made["ends"] = ends
-        return made
-
-    def _file(self, piece: _native.StreamPiece, base: str, keep: bool) -> dict[str, Any]:
-        name = base
-        if piece["connection"]:
-            name += f".connection-{piece['connection'] + 1}"
-        if piece["offset"]:
-            name += f".at-{piece['offset']}"
-        if piece["bytes"]:
-            os.rename(self.folder / piece["name"], self.folder / name)
-            self.report.files += 1
-            self.report.bytes += piece["bytes"]
-        made: dict[str, Any] = {
-            "name": name if piece["bytes"] else None,
-            "connection": piece["connection"],
-            "offset": piece["offset"],
-            "end": piece["end"],
-            "bytes": piece["bytes"],
-            "sha256": piece["sha256"],
-        }
-        if piece["frames"]:
-            made["frames"] = f"{name}.frames.csv"
-            os.rename(self.folder / f"{piece['name']}.frames", self.folder / made["frames"])
-        return made
-
-    def _versions(self, note: dict[str, Any], base: str, keep: bool) -> None:
-        for end in ("kept", "other"):
-            version = note[end]
-            version["begins"] = version["begins"].hex()
-            if version["name"] is None:
-                del version["name"]
-            elif keep:
-                os.rename(self.folder / version["name"], self.folder / f"{base}.{end}")
-                version["name"] = f"{base}.{end}"
-            else:
-                os.unlink(self.folder / version["name"])
-                del version["name"]
-
-    def _remove(self, name: str, frames: bool) -> None:
-        for path in [self.folder / name, *([self.folder / f"{name}.frames"] if frames else [])]:
-            path.unlink(missing_ok=True)
+def _manifest(
+    path: Path,
+    plan: StreamsPlan,
+    report: StreamsReport,
+    captures: Sequence[Capture],
+    rebuilder: _native.Rebuilder,
+) -> None:
+    """Write the manifest, and the sums over it into the report."""
+    head = {
+        "format": "flowkeep streams 1",
+        "gaps": plan.gaps,
+        "overlap": plan.overlap,
+        "min_bytes": plan.min_bytes,
+        "captures": [
+            {"path": os.fsdecode(c.path), "damage": scan["damage"]}
+            for c, scan in zip(captures, report.scans, strict=True)
+        ],
+    }
+    with open(path, "xb") as out:
+        out.write(f'{json.dumps(head)[:-1]}, "flows": ['.encode())
+        before = b"\n"
+        while rows := rebuilder.next_rows(_ROWS):
+            out.write(before + rows)
+            before = b",\n"
+        out.write(b"\n]}\n")
+        out.flush()
+        os.fsync(out.fileno())
+    totals = rebuilder.totals()
+    report.flows, report.files, report.bytes = totals["flows"], totals["files"], totals["bytes"]
+    report.gaps, report.missing, report.bounds = totals["gaps"], totals["missing"], totals["bounds"]
+    report.overlaps, report.anomalies = totals["overlaps"], totals["anomalies"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from .. import _native
 from ..cut import CutPolicy
-from ..errors import BusyError, DamagedError, NotACaptureError, OutputError, UsageError
+from ..errors import BusyError, DamagedError, LedgerError, NotACaptureError, OutputError, UsageError
 from ..flow import ReadOptions
-from ..paths import STANDARD, Capture, Found, ledger_path
+from ..paths import LEDGER, STANDARD, Capture, Found, ledger_path
 from ..sink.atomic import Part, being_written
 from ..text import safe
 from .damage import damage
@@ -93,7 +94,7 @@ class TrimReport:
         )  # fmt: skip
         return {
             "flowkeep": _native.version(),
-            "policy": asdict(self.policy),
+            "policy": self.policy.as_dict(),
             "filter": self.filter,
             "dry_run": self.dry_run,
             "totals": {name: self.total(name) for name in names},
@@ -184,6 +185,7 @@ class _Run:
             tail=policy.tail,
             compat=policy.compat,
             ledger=self.ledgers,
+            **policy.native(),
             **options.native(),
         )
 
@@ -254,6 +256,23 @@ class _Run:
         )
 
 
+def in_order(behind: Sequence[Path]) -> list[Path]:
+    """The ledgers of captures that came before, in time order. Raises UsageError, LedgerError."""
+    known: list[tuple[int, Path]] = []
+    for path in behind:
+        ledger = path if path.name.endswith(LEDGER) else ledger_path(path)
+        if not ledger.is_file():
+            raise UsageError(
+                f"{safe(path)} has no ledger beside it: trim it first, or trim it in the same call"
+            )
+        [(about, why)] = _native.ledger_metadata([os.fspath(ledger)])
+        if about is None:
+            raise LedgerError(f"{safe(ledger)}: the ledger is broken: {why}")
+        # A capture without packets carries nothing on.
+        known.append((int(about.get("first_ts") or 0), ledger))
+    return [ledger for _, ledger in sorted(known)]
+
+
 def _state(path: Path) -> tuple[int, int, int, int]:
     info = path.stat()
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
@@ -265,9 +284,13 @@ def trim(
     plan: TrimPlan,
     options: ReadOptions | None = None,
     *,
+    behind: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> TrimReport:
     """Trim a data set.
+
+    ``behind``: captures that came before, or their ledgers; of these only the ledgers are read, and flows
+    go on from what they say.
 
     A file that is damaged (in place), being written, or cannot be read is left alone and named in the
     report. Raises UsageError before anything is written, OutputError when a result cannot be
@@ -284,12 +307,18 @@ def trim(
         )
     targets = _targets(found, plan)
     run = _Run(policy, plan, options)
-    passes = 2 if policy.tail else 1
+    passes = 2 if policy.tail or policy.identifies else 1
+    ledgers = in_order(behind)
+    if ledgers and policy.tail:
+        raise UsageError("--tail reads everything twice: it does not go with --behind")
     meter = Meter(found.bytes * passes if found.bytes >= 0 else -1, progress)
-    if policy.tail:
+    if passes == 2:
+        for ledger in ledgers:
+            run.trimmer.carry(os.fspath(ledger), measuring=True)
         for capture in found.captures:
             if not capture.regular:
-                raise UsageError(f"{safe(capture.path)} is a pipe: --tail reads everything twice")
+                why = "--tail reads" if policy.tail else "depths by service read"
+                raise UsageError(f"{safe(capture.path)} is a pipe: {why} everything twice")
             beside = capture.ledger
             run.trimmer.measure(
                 os.fspath(capture.path),
@@ -297,6 +326,8 @@ def trim(
                 progress=meter.file(capture.size),
             )
     report = TrimReport(policy, skipped=list(found.skipped), dry_run=plan.dry_run, filter=options.filter)
+    for ledger in ledgers:
+        run.trimmer.carry(os.fspath(ledger))
     several = len(found.captures) > 1
     run.only = not several
     for i, (capture, target) in enumerate(zip(found.captures, targets, strict=True)):

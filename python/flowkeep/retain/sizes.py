@@ -24,7 +24,7 @@ HEADERS = 66
 """Bytes that are taken to stay of a packet cut to its headers: Ethernet, IPv4, TCP with time stamps."""
 RECORD, BLOCK = 16, 32
 """Bytes of a record's own header: pcap, pcapng (without padding)."""
-LEDGER_FIXED, LEDGER_FLOW = 16_000, 300
+LEDGER_FIXED, LEDGER_FLOW = 20_000, 160
 """Bytes of a ledger, and for each of its flows."""
 
 

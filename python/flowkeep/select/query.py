@@ -88,7 +88,7 @@ class FlowQuery:
     def __post_init__(self) -> None:
         """Read the lists. Raises OSError, and UsageError for what cannot be meant."""
         self._ids()
-        self._blocks()
+        parse_networks(self.networks)
         if self.where is not None:
             _condition(self.where)
         if self.flow_filter is not None:
@@ -129,28 +129,23 @@ class FlowQuery:
                 )
         return numbers, communities
 
-    def _blocks(self) -> list[tuple[bytes, int]]:
-        blocks = []
-        for text in self.networks:
-            try:
-                network = ipaddress.ip_network(text, strict=False)
-            except ValueError:
-                raise UsageError(
-                    f"{safe(text)!r} is no network: write an address or a CIDR block such as 10.0.0.0/8 "
-                    "or 2001:db8::/32"
-                ) from None
-            blocks.append((network.network_address.packed, network.prefixlen))
-        return blocks
-
     def ids(self, table: Table) -> list[int]:
         """The ``flow_id``s of the flows that are wanted, ascending. Raises UsageError."""
         return self.choose(table).ids
 
     def choose(self, table: Table) -> Choice:
         """The flows that are wanted, and what was looked for in vain. Raises UsageError."""
+        frame = table.to_polars()
+        wanted, unmatched = self._mask(table, frame)
+        return Choice(frame["flow_id"].filter(wanted).sort().to_list(), unmatched)
+
+    def mask(self, table: Table) -> polars.Series:
+        """For each row of the table whether it is wanted. Raises UsageError."""
+        return self._mask(table, table.to_polars())[0]
+
+    def _mask(self, table: Table, frame: polars.DataFrame) -> tuple[polars.Series, dict[str, list[int]]]:
         import polars as pl
 
-        frame = table.to_polars()
         wanted = (
             pl.Series([True]).new_from_index(0, len(frame)) if len(frame) else pl.Series([], dtype=pl.Boolean)
         )
@@ -166,7 +161,7 @@ class FlowQuery:
                 listed |= rows
             wanted &= listed
         if self.networks:
-            wanted &= pl.Series(list(table.inside(self._blocks())), dtype=pl.UInt8) > 0
+            wanted &= _numbers(table.inside(parse_networks(self.networks))) > 0
         if self.flow_filter is not None:
             wanted &= self._matching(table)
         if self.since_ns is not None:
@@ -177,22 +172,24 @@ class FlowQuery:
             wanted &= self._where(frame)
         if self.invert:
             wanted = ~wanted
-        return Choice(frame["flow_id"].filter(wanted).sort().to_list(), unmatched)
+        return wanted, unmatched
 
     def _named(self, frame: polars.DataFrame) -> polars.Series:
         import polars as pl
 
         numbers, communities = self._ids()
-        refuse_beyond(numbers, len(frame))
+        there = frame["flow_id"]
+        if len(there) and there.max() != len(there) - 1:
+            refuse_unknown(numbers, there)
+        else:
+            refuse_beyond(numbers, len(there))
         by_community = pl.col("community_id").is_in(communities).fill_null(False)
         return frame.select(pl.col("flow_id").is_in(numbers) | by_community).to_series()
 
     def _matching(self, table: Table) -> polars.Series:
-        import polars as pl
-
         assert self.flow_filter is not None
         program, tags = compile_for_flows(self.flow_filter)
-        said = pl.Series(list(table.matching(program, tags=tags)), dtype=pl.UInt8)
+        said = _numbers(table.matching(program, tags=tags))
         open_ = said.filter(said > 1)
         if len(open_):
             raise UsageError(
@@ -229,6 +226,30 @@ class FlowQuery:
         return column.fill_null(False)
 
 
+def _numbers(data: bytes) -> polars.Series:
+    """One number a byte."""
+    import polars as pl
+
+    if not data:
+        return pl.Series([], dtype=pl.UInt8)
+    return pl.Series([data]).cast(pl.List(pl.UInt8)).explode()
+
+
+def parse_networks(networks: Sequence[str]) -> list[tuple[bytes, int]]:
+    """Networks as (address, bits that count), from CIDR blocks or addresses. Raises UsageError."""
+    blocks = []
+    for text in networks:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise UsageError(
+                f"{safe(text)!r} is no network: write an address or a CIDR block such as 10.0.0.0/8 "
+                "or 2001:db8::/32"
+            ) from None
+        blocks.append((network.network_address.packed, network.prefixlen))
+    return blocks
+
+
 def _condition(where: str) -> polars.Expr:
     """The condition, parsed. Raises UsageError."""
     import polars as pl
@@ -263,6 +284,14 @@ def refuse_beyond(numbers: Sequence[int], flows: int) -> None:
     beyond = [n for n in numbers if n >= flows]
     if beyond:
         raise UsageError(f"there is no flow {beyond[0]}: there are {flows}, counted from 0")
+
+
+def refuse_unknown(numbers: Sequence[int], there: polars.Series) -> None:
+    """Raise UsageError for a ``flow_id`` that none of these flows has, which do not count from 0."""
+    known = set(there.filter(there.is_in(list(numbers))).to_list())
+    unknown = [n for n in numbers if n not in known]
+    if unknown:
+        raise UsageError(f"there is no flow {unknown[0]} any more, or not yet: {len(there)} are there")
 
 
 def _reason(error: Exception, columns: list[str]) -> str:

@@ -48,6 +48,10 @@ struct Given {
 #[derive(Clone, Debug)]
 pub struct Cutter {
     policy: Policy,
+    /// The policy again, and then with the cutoff of each class of flows.
+    classes: Vec<Policy>,
+    /// Per flow: its class + 1; 0 where nobody has said yet.
+    class_of: Vec<u8>,
     /// What every flow will come to, by its number; from a first pass, for the tail.
     totals: Option<Vec<[u64; 2]>>,
     shares: Option<Shares>,
@@ -61,6 +65,8 @@ pub struct Cutter {
     given: Option<Given>,
     /// What is known of the packets behind a gap in the file.
     behind: Behind,
+    /// By the ledger's rows of the file: the smallest cutoff so far, if it counts as the policy does.
+    cutoffs: Vec<u64>,
     /// By the ledger's rows of the file: what the running totals come to by what is left.
     ends: Option<Vec<[Side; 2]>>,
     /// Fates of the packets fed since they were last taken, in order.
@@ -81,6 +87,8 @@ impl Cutter {
     pub fn new(policy: Policy, ledger: bool) -> Self {
         Self {
             policy,
+            classes: vec![policy],
+            class_of: Vec::new(),
             totals: None,
             shares: ledger.then(Shares::default),
             marks: Vec::new(),
@@ -90,6 +98,7 @@ impl Cutter {
             tally: Tally::default(),
             given: None,
             behind: Behind::default(),
+            cutoffs: Vec::new(),
             ends: None,
             fates: Vec::new(),
             late: Vec::new(),
@@ -109,6 +118,7 @@ impl Cutter {
         self.fates.clear();
         self.late.clear();
         (self.behind, self.ends) = (Behind::default(), None);
+        self.cutoffs.clear();
         if let Some(given) = &mut self.given {
             given.waiting.clear();
         }
@@ -118,9 +128,17 @@ impl Cutter {
     }
 
     /// The file begun is a trimmed one whose sessions these are, and this is known of what is left of them.
-    /// `ends` are the running counters of its rows at its end, if they have been measured.
-    pub fn list(&mut self, listing: &Listing, behind: Behind, ends: Option<Vec<[Side; 2]>>) {
+    /// `cutoffs` are the smallest ones so far, row by row, if they can be compared with the policy's. `ends` are the
+    /// running counters of its rows at its end, if they have been measured.
+    pub fn list(
+        &mut self,
+        listing: &Listing,
+        behind: Behind,
+        cutoffs: Vec<u64>,
+        ends: Option<Vec<[Side; 2]>>,
+    ) {
         self.behind = behind;
+        self.cutoffs = cutoffs;
         self.ends = ends.filter(|ends| ends.len() == listing.rows().len());
         if let Some(shares) = &mut self.shares {
             shares.list(listing.rows().len());
@@ -130,6 +148,34 @@ impl Cutter {
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Gives classes of flows, from number 1, cutoffs of their own; class 0 has that of the policy. At most 254.
+    pub fn set_classes(&mut self, cutoffs: impl IntoIterator<Item = u64>) {
+        self.classes.truncate(1);
+        self.classes.extend(cutoffs.into_iter().take(254).map(|cutoff| Policy { cutoff, ..self.policy }));
+    }
+
+    /// The class of a flow, if it has been said.
+    #[inline]
+    pub fn class(&self, n: u32) -> Option<u8> {
+        self.class_of.get(n as usize).and_then(|class| class.checked_sub(1))
+    }
+
+    /// Says the class of a flow, for good.
+    pub fn set_class(&mut self, n: u32, class: u8) {
+        let n = n as usize;
+        if n >= self.class_of.len() {
+            self.class_of.resize(n + 1, 0);
+        }
+        self.class_of[n] = class.min(254) + 1;
+    }
+
+    /// The policy of a flow: that of its class.
+    #[inline]
+    pub fn policy_of(&self, n: u32) -> &Policy {
+        let class = self.class(n).map_or(0, usize::from);
+        self.classes.get(class).unwrap_or(&self.policy)
     }
 
     /// Keeps all packets before this position, because the file's format is told by them.
@@ -238,7 +284,7 @@ impl Observer for Cutter {
             Fate::Keep
         } else {
             let total = self.totals.as_ref().and_then(|t| t.get(n as usize)).copied();
-            self.policy.fate(flow, p, total)
+            self.policy_of(n).fate(flow, p, total)
         };
         self.mark(n, !matches!(fate, Fate::Keep));
         if let Some(shares) = &mut self.shares {
@@ -259,11 +305,19 @@ impl Observer for Cutter {
             Fate::Keep
         } else {
             let total = self.totals.as_ref().and_then(|t| t.get(at.flow as usize)).copied();
+            let policy = self.policy_of(at.flow);
             if exact {
-                self.policy.fate(&at.running, p, total)
+                policy.fate(&at.running, p, total)
             } else {
                 let end = self.end_of(row, at, total);
-                self.policy.fate_behind(&at.running, p, Behind { end, ..self.behind })
+                let last = self.cutoffs.get(row).copied();
+                let known = Behind {
+                    unchanged: self.behind.unchanged && last.is_none_or(|last| policy.cutoff >= last),
+                    behind: last.is_some_and(|last| policy.cutoff <= last),
+                    end,
+                    ..self.behind
+                };
+                policy.fate_behind(&at.running, p, known)
             }
         };
         self.mark(at.flow, !matches!(fate, Fate::Keep));

@@ -6,7 +6,7 @@
 
 use super::policy::{Policy, Rest, Unit};
 use super::shares::{Kept, Share, Shares};
-use crate::flow::{Flow, Listed, Listing, Tracker, NONE};
+use crate::flow::{Flow, Listed, Listing, Side, Tracker, NONE};
 
 /// What a file holds of a flow, as far as it must be known to cut it further.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Left {
     pub packets: u64,
     /// Of each end: packets before the first one that is missing.
     pub head: [u64; 2],
+    /// The smallest cutoff that the flow has had; the largest number if it has had none.
+    pub cutoff: u64,
 }
 
 /// A flow's row in the ledger of a file.
@@ -33,6 +35,14 @@ pub struct Row {
     pub head: [u64; 2],
     /// What the file held before this trimming.
     pub was: Left,
+    /// The smallest cutoff that the flow has had in this file.
+    pub cutoff: u64,
+    /// What the session had come to before this file: its packets and bytes of each kind.
+    pub before: [Side; 2],
+    /// What gave it its last cutoff: a place in the ledger's texts + 1, 0 for the policy.
+    pub rule: u32,
+    /// What it speaks: a place in the ledger's texts + 1, 0 where it is not known.
+    pub service: u32,
 }
 
 impl Row {
@@ -50,14 +60,38 @@ impl Row {
             kept: share.left.kept,
             shortened: share.left.shortened,
             head: share.left.head,
-            was: Left { packets: head[0] + head[1], head },
+            was: Left { packets: head[0] + head[1], head, cutoff: u64::MAX },
+            cutoff: u64::MAX,
+            before: share.before.map(|side| counters(&side)),
+            rule: 0,
+            service: 0,
         }
     }
 
     /// What is left in the file after this trimming.
     pub fn left(&self) -> Left {
-        Left { packets: self.kept[0].packets.saturating_add(self.kept[1].packets), head: self.head }
+        let packets = self.kept[0].packets.saturating_add(self.kept[1].packets);
+        Left { packets, head: self.head, cutoff: self.cutoff }
     }
+}
+
+impl Row {
+    /// The session has come to this before the file, as whoever knew more files found.
+    pub fn went_on(&mut self, before: &[Side; 2]) {
+        for (mine, theirs) in self.before.iter_mut().zip(before) {
+            mine.packets = mine.packets.max(theirs.packets);
+            mine.bytes = mine.bytes.max(theirs.bytes);
+            mine.wire = mine.wire.max(theirs.wire);
+            mine.payload = mine.payload.max(theirs.payload);
+        }
+        self.continues |= self.before.iter().any(|side| side.packets > 0);
+    }
+}
+
+/// What is counted of a side, without the state of its connection.
+fn counters(side: &Side) -> Side {
+    let Side { packets, bytes, wire, payload, .. } = *side;
+    Side { packets, bytes, wire, payload, ..Side::default() }
 }
 
 /// The rows of the file whose shares these are.
@@ -80,13 +114,26 @@ pub fn rows_again(shares: &Shares, mut rows: Vec<Row>, was: impl Fn(&Row) -> Lef
 /// Adds the rows of a file to the flows, in place of its packets, and lists them for whoever reads what is
 /// left of these. `left` says which state of the file that is.
 pub fn adopt(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left) -> Listing {
+    adopt_rows(tracker, rows, left, false)
+}
+
+/// The same for whoever cuts: a session that goes on in the file has come to what its row says, even when
+/// the files before are not known here.
+pub fn carry_on(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left) -> Listing {
+    adopt_rows(tracker, rows, left, true)
+}
+
+fn adopt_rows(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left, carried: bool) -> Listing {
     let start = tracker.packets();
     let mut listing = Listing::new(start);
     let table = tracker.table_mut();
     for row in rows {
         let flow = Flow { first: start.saturating_add(row.flow.first), ..row.flow };
         let first = !listing.knows(&flow.key);
-        let (n, before) = table.adopt(flow, row.continues, first);
+        let (n, mut before) = table.adopt(flow, row.continues, first);
+        if carried && n != NONE {
+            before = table.raise(n, &row.before, &before);
+        }
         let left = left(row);
         listing.push(Listed {
             flow: n,
@@ -122,10 +169,5 @@ impl Chosen {
     pub fn then(self, policy: &Policy) -> Self {
         let cutoff = self.cutoff.filter(|(_, unit)| *unit == policy.unit());
         Self { cutoff: cutoff.map(|(n, unit)| (n.min(policy.cutoff), unit)), ..Self::by(policy) }
-    }
-
-    /// Whether packets behind a gap lie behind this policy's cutoff, too.
-    pub fn behind(&self, policy: &Policy) -> bool {
-        self.cutoff.is_some_and(|(n, unit)| unit == policy.unit() && policy.cutoff <= n)
     }
 }

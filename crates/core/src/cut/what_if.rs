@@ -26,8 +26,8 @@ pub struct WhatIf {
     past: Vec<(u64, u64)>,
     /// Per flow: past how many cutoffs it has lost a packet.
     lost: Vec<u8>,
-    /// How many cutoffs have certainly been reached before a packet behind a gap of the trimmed file that is read.
-    behind: usize,
+    /// By rows of the trimmed file that is read: the smallest cutoff so far, if it counts frames of both ends.
+    rows: Vec<u64>,
 }
 
 impl WhatIf {
@@ -37,7 +37,7 @@ impl WhatIf {
         cutoffs.dedup();
         cutoffs.truncate(255);
         let past = vec![(0, 0); cutoffs.len() + 1];
-        Self { cutoffs, past, lost: Vec::new(), behind: 0 }
+        Self { cutoffs, past, lost: Vec::new(), rows: Vec::new() }
     }
 
     /// Whether there is nothing to count.
@@ -60,10 +60,18 @@ impl WhatIf {
         left
     }
 
-    /// A trimmed file begins whose packets were chosen so.
-    pub fn list(&mut self, chosen: &Chosen) {
-        let behind = |c: &&u64| chosen.behind(&Policy { cutoff: **c, ..Policy::default() });
-        self.behind = self.cutoffs.iter().take_while(behind).count();
+    /// A trimmed file begins whose packets were chosen so; `rows` are the smallest cutoffs of its flows.
+    pub fn list(&mut self, chosen: &Chosen, rows: impl Iterator<Item = u64>) {
+        let comparable = chosen.cutoff.is_some_and(|(_, unit)| unit == Policy::default().unit());
+        self.rows.clear();
+        if comparable {
+            self.rows.extend(rows);
+        }
+    }
+
+    /// How many cutoffs have certainly been reached before a packet behind a gap of this row.
+    fn behind(&self, row: usize) -> usize {
+        self.rows.get(row).map_or(0, |last| self.cutoffs.partition_point(|c| c <= last))
     }
 
     /// Counts a packet of flow `n` with this running total, which is past so many cutoffs at least.
@@ -95,9 +103,9 @@ impl Observer for WhatIf {
         self.count(n, flow.bytes(), 0, p);
     }
 
-    fn listed(&mut self, _: usize, at: &Listed, p: &Packet<'_>, _: bool) {
+    fn listed(&mut self, row: usize, at: &Listed, p: &Packet<'_>, _: bool) {
         let exact = at.seen[0] <= at.head[0] && at.seen[1] <= at.head[1];
-        self.count(at.flow, at.running.bytes(), if exact { 0 } else { self.behind }, p);
+        self.count(at.flow, at.running.bytes(), if exact { 0 } else { self.behind(row) }, p);
     }
 
     fn waits(&mut self, _: &Packet<'_>) {}

@@ -286,6 +286,25 @@ impl Table {
         (n, [Side::default(); 2])
     }
 
+    /// A session had come to at least this before, of which so much was known: the rest is counted, too.
+    /// Gives what had been counted before then.
+    pub(crate) fn raise(&mut self, n: u32, least: &[Side; 2], known: &[Side; 2]) -> [Side; 2] {
+        let mut before = *known;
+        for (dir, side) in self.flow_mut(n).side.iter_mut().enumerate() {
+            let (least, before) = (&least[dir], &mut before[dir]);
+            for (now, had, least) in [
+                (&mut side.packets, &mut before.packets, least.packets),
+                (&mut side.bytes, &mut before.bytes, least.bytes),
+                (&mut side.wire, &mut before.wire, least.wire),
+                (&mut side.payload, &mut before.payload, least.payload),
+            ] {
+                let missing = least.saturating_sub(*had);
+                (*now, *had) = (now.saturating_add(missing), had.saturating_add(missing));
+            }
+        }
+        before
+    }
+
     /// Of the latest sessions of a key, the one that began as `flow` did; a late fragment may go on with an older one.
     fn session_of(&self, latest: u32, flow: &Flow) -> u32 {
         let same = |n: u32| {

@@ -3,6 +3,7 @@
 //! A read past the end is [`Stop::More`], a wrong value [`Stop::No`], so that a rule reads like the
 //! layout in its specification and stops by itself.
 
+use super::text::is_text;
 use super::verdict::{ensure, Step, Stop};
 
 /// A position in bytes.
@@ -160,6 +161,14 @@ impl<'a> Cursor<'a> {
     pub fn line(&mut self, most: usize) -> Step<&'a [u8]> {
         let line = self.until(b'\n', most)?;
         Ok(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    /// Like [`Self::line`]; `No` as soon as a byte is no text, whether the line has ended or not.
+    pub fn text_line(&mut self, most: usize) -> Step<&'a [u8]> {
+        let shown = &self.rest()[..self.left().min(most)];
+        let end = shown.iter().position(|&byte| byte == b'\n').unwrap_or(shown.len());
+        ensure(is_text(shown[..end].strip_suffix(b"\r").unwrap_or(&shown[..end])))?;
+        self.line(most)
     }
 
     /// Bytes after a length of `size` bytes, most significant first (`size` 1, 2, 3 or 4).

@@ -5,7 +5,11 @@
 //! together at most [`ROOM`] bytes; when that is used up, a further flow is decided by its first packet, and
 //! counted in [`Engine::hurried`]. A flow that is decided by its first packet allocates nothing.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::dispatch::{Dispatch, Set};
+use super::models::{Models, TURNS};
 use super::pending::Pending;
 use super::registry;
 use super::rule::{Family, Protocol, Rule};
@@ -23,8 +27,8 @@ pub const HELLO: usize = 16_384 + 5;
 /// Bytes held by all flows that wait.
 pub const ROOM: usize = 256 << 20;
 
-/// Emptied boxes kept for the next flow.
-const SPARE: usize = 1024;
+/// Bytes of emptied boxes kept for the next flows.
+const SPARE: usize = 16 << 20;
 const NO_LABEL: u16 = u16::MAX;
 
 /// One packet with payload.
@@ -118,8 +122,10 @@ pub struct Engine {
     rules: Vec<Rule>,
     labels: Vec<Protocol>,
     dispatch: Dispatch,
+    models: Arc<Models>,
     #[allow(clippy::vec_box)] // boxes go from here into states and back, unmoved
     spare: Vec<Box<Pending>>,
+    spare_room: usize,
     room: usize,
     hurried: u64,
 }
@@ -136,17 +142,30 @@ impl Engine {
     /// # Panics
     /// If there are more rules than the look-up tables hold.
     pub fn new(families: &[&Family]) -> Self {
+        Self::with_models(families, Arc::default())
+    }
+
+    /// An engine that knows learnt protocols, too.
+    ///
+    /// # Panics
+    /// If there are more rules than the look-up tables hold.
+    pub fn with_models(families: &[&Family], models: Arc<Models>) -> Self {
         let rules: Vec<Rule> = families.iter().flat_map(|family| family.rules).copied().collect();
         let mut labels: Vec<Protocol> =
-            families.iter().flat_map(|family| family.protocols).copied().collect();
+            families.iter().flat_map(|family| family.protocols).chain(models.protocols()).copied().collect();
         labels.sort_unstable_by_key(|protocol| protocol.label);
         let dispatch = Dispatch::new(&rules);
-        Self { rules, labels, dispatch, spare: Vec::new(), room: 0, hurried: 0 }
+        Self { rules, labels, dispatch, models, spare: Vec::new(), spare_room: 0, room: 0, hurried: 0 }
     }
 
     /// All protocols, by label.
     pub fn labels(&self) -> &[Protocol] {
         &self.labels
+    }
+
+    /// The learnt protocols among them.
+    pub fn models(&self) -> &Arc<Models> {
+        &self.models
     }
 
     /// The protocol of an answer.
@@ -160,15 +179,26 @@ impl Engine {
     }
 
     /// `label`, or `parent/label`.
-    pub fn path(&self, answer: &Answer) -> String {
+    pub fn path(&self, answer: &Answer) -> Cow<'static, str> {
         let label = self.protocol(answer).label;
-        self.parent(answer).map_or_else(|| label.to_owned(), |parent| format!("{}/{label}", parent.label))
+        match self.parent(answer) {
+            Some(parent) => format!("{}/{label}", parent.label).into(),
+            None => label.into(),
+        }
     }
 
-    /// The rule that told, as `tls.hello`.
+    /// The rule that told, as `tls.hello`; of a model `model.NAME`.
     pub fn rule(&self, answer: &Answer) -> String {
-        let rule = &self.rules[usize::from(answer.rule)];
-        format!("{}.{}", rule.label, rule.name)
+        let (label, name) = self.rule_parts(answer);
+        [label, ".", name].concat()
+    }
+
+    /// Its label and its name.
+    pub fn rule_parts(&self, answer: &Answer) -> (&'static str, &'static str) {
+        match self.rules.get(usize::from(answer.rule)) {
+            Some(rule) => (rule.label, rule.name),
+            None => ("model", self.protocol(answer).label),
+        }
     }
 
     /// Flows that were decided by their first packet because too many others waited.
@@ -265,15 +295,15 @@ impl Engine {
                     return Inner::Known(answer);
                 }
                 Now::Perhaps(_, dir, bytes) => want[usize::from(dir)] = bytes,
-                Now::Open if view.done => {
+                Now::Nothing if !self.models.may(&view) => return Inner::Unknown,
+                Now::Open | Now::Nothing if view.done => {
                     self.hurried += 1;
-                    return Inner::Unknown;
+                    return settle(&view, self.learnt(&view), decided);
                 }
-                Now::Open => {}
-                Now::Nothing => return Inner::Unknown,
+                Now::Open | Now::Nothing => {}
             }
         }
-        let mut pending = self.spare.pop().unwrap_or_else(Pending::new);
+        let mut pending = self.take_spare();
         pending.want = want;
         pending.alive = alive;
         pending.push(input);
@@ -283,8 +313,7 @@ impl Engine {
             let mut alive = pending.alive;
             if let Now::Sure(answer) = self.judge(&view, &mut alive) {
                 decided(&oriented(&view, &answer), &answer);
-                pending.clear();
-                self.spare.push(pending);
+                self.put_spare(pending);
                 return Inner::Known(answer);
             }
         }
@@ -299,6 +328,9 @@ impl Engine {
         decided: impl FnOnce(&View<'_>, &Answer),
     ) -> Option<Inner> {
         pending.push(input);
+        if pending.learnt.is_none() && pending.count >= TURNS {
+            pending.learnt = Some(self.learnt(&pending.view(input.transport, false)));
+        }
         for again in [true, false] {
             let mut alive = pending.alive;
             let now = self.judge(&pending.view(input.transport, false), &mut alive);
@@ -308,7 +340,11 @@ impl Engine {
                     decided(&oriented(&pending.view(input.transport, false), &answer), &answer);
                     return Some(Inner::Known(answer));
                 }
-                Now::Nothing => return Some(Inner::Unknown),
+                Now::Nothing => {
+                    let view = pending.view(input.transport, false);
+                    let open = pending.learnt.is_none() && self.models.may(&view);
+                    return (!open).then(|| settle(&view, pending.learnt.flatten(), decided));
+                }
                 Now::Perhaps(_, dir, bytes) if bytes > pending.want[usize::from(dir)] => {
                     pending.want[usize::from(dir)] = bytes;
                     if again && dir == input.dir {
@@ -332,22 +368,42 @@ impl Engine {
     ) -> Inner {
         let view = pending.view(transport, true);
         let mut alive = pending.alive;
-        match self.judge(&view, &mut alive) {
-            Now::Sure(answer) | Now::Perhaps(answer, ..) => {
-                decided(&oriented(&view, &answer), &answer);
-                Inner::Known(answer)
+        let learnt = pending.learnt.unwrap_or_else(|| self.learnt(&view));
+        let answer = match self.judge(&view, &mut alive) {
+            Now::Sure(answer) => Some(answer),
+            Now::Perhaps(answer, ..) if learnt.is_none_or(|l| l.confidence <= answer.confidence) => {
+                Some(answer)
             }
-            Now::Open | Now::Nothing => Inner::Unknown,
-        }
+            _ => learnt,
+        };
+        settle(&view, answer, decided)
+    }
+
+    /// What the models say.
+    fn learnt(&self, view: &View<'_>) -> Option<Answer> {
+        let (found, number, view) = self.models.judge(view)?;
+        Some(self.answer(found, self.rules.len() + number, &view))
     }
 
     fn close(&mut self, inner: Inner) {
-        if let Inner::Open(_, mut pending) = inner {
+        if let Inner::Open(_, pending) = inner {
             self.room -= pending.room();
-            if self.spare.len() < SPARE {
-                pending.clear();
-                self.spare.push(pending);
-            }
+            self.put_spare(pending);
+        }
+    }
+
+    fn take_spare(&mut self) -> Box<Pending> {
+        let Some(pending) = self.spare.pop() else { return Pending::new() };
+        self.spare_room -= pending.room();
+        pending
+    }
+
+    fn put_spare(&mut self, mut pending: Box<Pending>) {
+        pending.clear();
+        let room = pending.room();
+        if self.spare_room + room <= SPARE {
+            self.spare_room += room;
+            self.spare.push(pending);
         }
     }
 
@@ -358,6 +414,9 @@ impl Engine {
         for (alive, view) in alive.iter_mut().zip([*view, view.flipped()]) {
             if best.is_some_and(|(found, ..)| found.confidence >= confidence::FINAL) {
                 break;
+            }
+            if alive.is_empty() {
+                continue;
             }
             self.dispatch.narrow(alive, view.transport, &view.client, &view.server);
             for number in alive.iter() {
@@ -399,7 +458,7 @@ impl Engine {
         let mut bytes = [0; 12];
         bytes[..shown].copy_from_slice(&told[..shown]);
         Answer {
-            label: id(found.label.unwrap_or(self.rules[number].label)),
+            label: id(found.label.unwrap_or_else(|| self.rules[number].label)),
             parent: found.parent.map_or(NO_LABEL, id),
             rule: number as u16,
             confidence: found.confidence,
@@ -410,6 +469,12 @@ impl Engine {
             bytes,
         }
     }
+}
+
+fn settle(view: &View<'_>, answer: Option<Answer>, decided: impl FnOnce(&View<'_>, &Answer)) -> Inner {
+    let Some(answer) = answer else { return Inner::Unknown };
+    decided(&oriented(view, &answer), &answer);
+    Inner::Known(answer)
 }
 
 fn oriented<'a>(view: &View<'a>, answer: &Answer) -> View<'a> {

@@ -9,6 +9,7 @@
 //! * [`view`] is what a rule sees; [`verdict`] what it answers; [`cursor`] and [`text`] help to read bytes.
 //! * [`rule`] describes protocols and rules; [`families`] has one file for each family of protocols.
 //! * [`flows`] identifies the flows of a table.
+//! * [`models`] names what a user taught by examples.
 //! * [`registry`] lists the families. [`names`] reads names out of hellos, requests and answers.
 //!
 //! Not safe against a peer who wants to be taken for another protocol: whoever speaks HTTP is HTTP.
@@ -18,6 +19,7 @@ mod dispatch;
 pub mod engine;
 pub mod families;
 pub mod flows;
+pub mod models;
 pub mod names;
 mod pending;
 pub mod registry;
@@ -29,12 +31,15 @@ pub mod view;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
-mod noise_tests;
+pub(crate) mod noise_tests;
+#[cfg(test)]
+mod talk_tests;
 #[cfg(test)]
 pub(crate) mod testkit;
 
 pub use engine::{Answer, Engine, Input, State};
 pub use flows::Identified;
+pub use models::Models;
 pub use registry::registry;
 pub use rule::{Protocol, Rule};
 pub use view::{Transport, View};

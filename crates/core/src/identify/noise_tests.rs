@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::engine::Engine;
 use super::testkit::{tcp, udp, Dice, Talk};
 
-const FLOWS: usize = 100_000;
+pub const FLOWS: usize = 100_000;
 /// One in ten thousand.
-const ALLOWED: usize = FLOWS / 10_000;
+pub const ALLOWED: usize = FLOWS / 10_000;
 
 type Make = fn(&mut Dice, usize) -> Vec<u8>;
 
@@ -28,7 +28,7 @@ fn noise_gets_no_label() {
     assert_eq!(engine.room(), 0);
 }
 
-fn talk(dice: &mut Dice, flow: usize) -> (&'static str, Talk) {
+pub fn talk(dice: &mut Dice, flow: usize) -> (&'static str, Talk) {
     let mut talk = if dice.below(2) == 0 { tcp() } else { udp() };
     if dice.below(3) == 0 {
         talk = talk.midway();

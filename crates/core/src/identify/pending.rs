@@ -1,7 +1,7 @@
 //! The kept start of a flow that is not decided yet.
 
 use super::dispatch::Set;
-use super::engine::{Input, HELLO, MAX_TURNS, WINDOW};
+use super::engine::{Answer, Input, HELLO, MAX_TURNS, WINDOW};
 use super::view::{Gram, Side, Transport, Turn, View};
 
 /// Of datagrams after the first so much is kept, unless a rule wants more.
@@ -36,6 +36,9 @@ pub(super) struct Pending {
     pub alive: [Set; 2],
     /// Bytes wanted of each direction, once a rule said so.
     pub want: [usize; 2],
+    /// What the models said, once they were asked.
+    #[allow(clippy::option_option)] // not asked, nothing, or an answer
+    pub learnt: Option<Option<Answer>>,
 }
 
 impl Start {
@@ -125,6 +128,7 @@ impl Pending {
             client: 0,
             alive: [Set::ALL; 2],
             want: [0; 2],
+            learnt: None,
         })
     }
 
@@ -140,6 +144,7 @@ impl Pending {
         self.count = 0;
         self.alive = [Set::ALL; 2];
         self.want = [0; 2];
+        self.learnt = None;
     }
 
     /// Bytes of room it holds.

@@ -45,34 +45,57 @@ impl Talk {
         self
     }
 
-    /// Runs it through `engine`.
-    pub fn run(&self, engine: &mut Engine) -> Option<Answer> {
-        let mut state = State::default();
+    /// What one end sends, if it sends anything.
+    pub fn only(&self, end: u8) -> Option<Self> {
+        let packets: Vec<_> = self.packets.iter().filter(|(dir, _)| *dir == end).cloned().collect();
+        (!packets.is_empty()).then(|| Self { packets, ..self.clone() })
+    }
+
+    /// The ends exchanged; the server opened it then.
+    pub fn turned(mut self) -> Self {
+        for (dir, _) in &mut self.packets {
+            *dir = 1 - *dir;
+        }
+        self
+    }
+
+    /// Shows its packets to `look`, as long as that wants more.
+    pub fn inputs(&self, mut look: impl FnMut(&Input<'_>) -> bool) {
         let mut seq = [1000u32, 4_294_967_290];
         let start = seq;
         for (dir, bytes) in &self.packets {
             let end = usize::from(*dir);
-            engine.feed(
-                &mut state,
-                &Input {
-                    transport: self.transport,
-                    dir: *dir,
-                    bytes,
-                    len: bytes.len() as u32,
-                    seq: seq[end],
-                    start: self.opened.then_some(start[end]),
-                    opener: self.opened.then_some(0),
-                },
-            );
+            let input = Input {
+                transport: self.transport,
+                dir: *dir,
+                bytes,
+                len: bytes.len() as u32,
+                seq: seq[end],
+                start: self.opened.then_some(start[end]),
+                opener: self.opened.then_some(0),
+            };
+            if !look(&input) {
+                return;
+            }
             seq[end] = seq[end].wrapping_add(bytes.len() as u32);
         }
+    }
+
+    /// Runs it through `engine`.
+    pub fn run(&self, engine: &mut Engine) -> Option<Answer> {
+        let mut state = State::default();
+        self.inputs(|input| {
+            engine.feed(&mut state, input);
+            true
+        });
         engine.finish(&mut state)
     }
 
     /// `label` or `parent/label`, or an empty text.
     pub fn label(&self) -> String {
-        ENGINE
-            .with_borrow_mut(|engine| self.run(engine).map(|answer| engine.path(&answer)).unwrap_or_default())
+        ENGINE.with_borrow_mut(|engine| {
+            self.run(engine).map(|answer| engine.path(&answer).into_owned()).unwrap_or_default()
+        })
     }
 
     /// Confidence, or 0.

@@ -18,10 +18,19 @@ pub fn is_ascii_lines(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| matches!(byte, b'\r' | b'\n' | b'\t' | 0x20..=0x7e))
 }
 
+/// The bytes as text if [`printable`] would change nothing; only ASCII is looked for.
+pub fn plain(bytes: &[u8]) -> Option<&str> {
+    let plain = bytes.iter().all(|&byte| (0x20..0x7f).contains(&byte) && byte != b'\\');
+    plain.then(|| std::str::from_utf8(bytes).ok()).flatten()
+}
+
 /// Bytes from a capture as text that shows no more than it says: control characters, backslashes and what is
 /// not UTF-8 become `\\xNN`.
 pub fn printable(bytes: &[u8]) -> String {
     use std::fmt::Write;
+    if let Some(text) = plain(bytes) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {

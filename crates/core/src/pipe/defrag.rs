@@ -55,6 +55,7 @@ pub(super) struct Datagram {
     /// Begin → (captured bytes, end on the wire); never overlapping.
     pieces: BTreeMap<usize, (Vec<u8>, usize)>,
     end: Option<usize>,
+    /// Bytes that are there of those before the end.
     covered: usize,
     cost: usize,
     number: u64,
@@ -72,7 +73,11 @@ impl Datagram {
         let mut differs = false;
         if !f.more {
             differs |= self.end.is_some_and(|end| end != stop);
-            self.end.get_or_insert(stop);
+            if self.end.is_none() {
+                self.end = Some(stop);
+                self.covered =
+                    self.pieces.iter().map(|(lo, (_, hi))| stop.min(*hi).saturating_sub(*lo)).sum();
+            }
         }
         // The holes it fills; where something is, that is compared.
         let mut at = f.at;
@@ -99,7 +104,7 @@ impl Datagram {
             let n = f.bytes.len();
             let bytes = f.bytes[(lo - f.at).min(n)..(hi - f.at).min(n)].to_vec();
             self.cost += PIECE + bytes.capacity();
-            self.covered += hi - lo;
+            self.covered += hi.min(self.end.unwrap_or(hi)).saturating_sub(lo);
             self.pieces.insert(lo, (bytes, hi));
         }
         if f.at == 0 && self.head.is_empty() {
@@ -273,6 +278,17 @@ mod tests {
             defrag.finish(&mut odd);
             assert_eq!((odd.len(), defrag.cost), (count as usize, 0));
         }
+    }
+
+    #[test]
+    fn bytes_behind_the_end_fill_no_hole() {
+        let (mut defrag, mut odd) = (Defrag::default(), Vec::new());
+        let key = FragKey::default();
+        for (at, more) in [(80, true), (0, true), (16, false), (96, true)] {
+            assert!(defrag.take(key, &fragment(b"aaaaaaaa", at, more), &mut odd).is_none(), "{at}");
+        }
+        let whole = defrag.take(key, &fragment(b"bbbbbbbb", 8, true), &mut odd).unwrap();
+        assert_eq!((whole.bytes.as_slice(), whole.wire), (&b"aaaaaaaabbbbbbbbaaaaaaaa"[..], 24));
     }
 
     #[test]

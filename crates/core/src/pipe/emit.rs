@@ -3,19 +3,24 @@
 //! Everything between two records that are left out is written in one piece, so what is no packet (headers,
 //! interface blocks, comments, secrets) is copied as it stands.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use super::chunk::Chunk;
 use super::copy::Copier;
+use super::hold::Hold;
 use super::run::Emit;
 use crate::cut::{Fate, Late};
 use crate::record::shorten;
 
 /// Writes chunks and holds back those with packets whose fate is not known yet.
 pub struct Writer<W> {
+    to: Cutting<W>,
+    hold: Hold<Fate>,
+}
+
+/// Writes chunks.
+struct Cutting<W> {
     out: W,
-    held: VecDeque<Chunk>,
     buffer: Vec<u8>,
     /// Packets that were to be shortened but cannot be (Simple Packet Blocks), and their captured bytes
     /// beyond the headers: they were kept whole.
@@ -25,37 +30,19 @@ pub struct Writer<W> {
 impl<W: Write + Send> Writer<W> {
     /// Writes to `out`, which should be buffered.
     pub fn new(out: W) -> Self {
-        Self { out, held: VecDeque::new(), buffer: Vec::new(), whole: (0, 0) }
+        let to = Cutting { out, buffer: Vec::new(), whole: (0, 0) };
+        Self { to, hold: Hold::new(|chunk| &mut chunk.fates, Fate::Wait) }
     }
 
-    /// Packets that could not be shortened, and the bytes that were kept for it.
-    pub fn kept_whole(&self) -> (u64, u64) {
-        self.whole
-    }
-
-    /// Tells the last fates and writes what is held; gives the output back.
+    /// Tells the last fates and writes what is held; gives the output back, the packets that could not be
+    /// shortened, and the bytes that were kept for it.
     pub fn finish(mut self, late: &[Late]) -> io::Result<(W, (u64, u64))> {
-        self.settle(late);
-        while let Some(chunk) = self.held.pop_front() {
-            self.write(&chunk)?;
-        }
-        Ok((self.out, self.whole))
+        self.hold.finish(late.iter().map(|l| (l.pos, l.fate)), |chunk| self.to.write(chunk))?;
+        Ok((self.to.out, self.to.whole))
     }
+}
 
-    fn settle(&mut self, late: &[Late]) {
-        for l in late {
-            // Held chunks are few and in order of position.
-            let at = self.held.partition_point(|c| c.first + c.records.len() as u64 <= l.pos);
-            if let Some(chunk) = self.held.get_mut(at) {
-                if let Some(fate) =
-                    l.pos.checked_sub(chunk.first).and_then(|i| chunk.fates.get_mut(i as usize))
-                {
-                    *fate = l.fate;
-                }
-            }
-        }
-    }
-
+impl<W: Write> Cutting<W> {
     fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
         let mut copier = Copier::new(chunk, true);
         for (i, fate) in chunk.fates.iter().enumerate() {
@@ -84,21 +71,6 @@ impl<W: Write + Send> Writer<W> {
 impl<W: Write + Send> Emit for Writer<W> {
     fn emit(&mut self, chunk: &mut Chunk) -> io::Result<()> {
         let late = std::mem::take(&mut chunk.late);
-        if self.held.is_empty() && !waits(chunk) {
-            return self.write(chunk);
-        }
-        self.held.push_back(std::mem::take(chunk));
-        // Fates of this very chunk may be among the late ones.
-        self.settle(&late);
-        while self.held.front().is_some_and(|c| !waits(c)) {
-            if let Some(chunk) = self.held.pop_front() {
-                self.write(&chunk)?;
-            }
-        }
-        Ok(())
+        self.hold.next(chunk, late.iter().map(|l| (l.pos, l.fate)), |chunk| self.to.write(chunk))
     }
-}
-
-fn waits(chunk: &Chunk) -> bool {
-    chunk.fates.contains(&Fate::Wait)
 }

@@ -1,6 +1,7 @@
 //! The deciding stage: what is done with the packets of each chunk, in order.
 
 use super::chunk::Chunk;
+use super::depths::{Depths, WithDepths};
 use super::run::Decide;
 use crate::cut::{Cutter, Policy, TrimPcap, WhatIf};
 use crate::flow::{Details, Flow, Left, Listed, Observer, Packet, Rules, Silent, Tracker};
@@ -136,13 +137,15 @@ pub struct Trim {
     pub cutter: Cutter,
     /// Who decides instead of the cutter's policy.
     pub compat: Option<TrimPcap>,
+    /// Which flows have cutoffs of their own.
+    pub depths: Option<Depths>,
 }
 
 impl Trim {
     /// Nothing read yet; `ledger`: note each flow's share per file.
     pub fn new(rules: Rules, seed: Seed, policy: Policy, ledger: bool) -> Self {
         let tracker = Tracker::new(rules, Left::Start, seed);
-        Self { tracker, cutter: Cutter::new(policy, ledger), compat: None }
+        Self { tracker, cutter: Cutter::new(policy, ledger), compat: None, depths: None }
     }
 
     /// A new file begins.
@@ -155,7 +158,10 @@ impl Trim {
     /// the first one comes.
     pub fn end_file(&mut self, last: bool) -> Vec<crate::cut::Late> {
         if last {
-            self.tracker.finish(&mut self.cutter);
+            match &mut self.depths {
+                None => self.tracker.finish(&mut self.cutter),
+                Some(depths) => self.tracker.finish(&mut WithDepths(depths, &mut self.cutter)),
+            }
         } else {
             for (pos, caplen) in self.tracker.waiting() {
                 self.cutter.give_up(pos, caplen);
@@ -177,7 +183,10 @@ impl Decide for Trim {
             let fates = records.map(|r| (compat.fate(r.link, chunk.packet(r)), r.caplen));
             self.cutter.give(chunk.first, fates);
         }
-        feed(&mut self.tracker, chunk, &mut self.cutter);
+        match &mut self.depths {
+            None => feed(&mut self.tracker, chunk, &mut self.cutter),
+            Some(depths) => feed(&mut self.tracker, chunk, &mut WithDepths(depths, &mut self.cutter)),
+        }
         std::mem::swap(&mut chunk.fates, &mut self.cutter.fates);
         self.cutter.fates.clear();
         chunk.late = std::mem::take(&mut self.cutter.late);

@@ -120,6 +120,11 @@ impl<L: Listen> Rebuild<L> {
         }
     }
 
+    /// Who takes what comes out.
+    pub fn listen_mut(&mut self) -> &mut L {
+        &mut self.listen
+    }
+
     /// The next capture begins; files are numbered from 0 as the caller does.
     pub fn begin_file(&mut self, number: u32) {
         (self.file, self.frame) = (u64::from(number) << FRAME_BITS, 0);

@@ -6,18 +6,17 @@ use crate::stream::{Checksum, Origin, Segment};
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 
-/// The sum of RFC 1071 over big-endian words, not yet folded.
+/// The sum of RFC 1071 over big-endian words.
 ///
-/// Eight bytes at a time: the ones' complement sum does not depend on the width it is taken in.
+/// Four bytes at a time and as little-endian numbers, which vector instructions add without turning them around: the
+/// ones' complement sum depends neither on the width nor, but for the order of its own bytes, on the byte order.
 fn sum(bytes: &[u8]) -> u64 {
-    let words = bytes.chunks_exact(4);
-    let mut rest = [0; 4];
-    rest[..words.remainder().len()].copy_from_slice(words.remainder());
-    let mut total = u64::from(u32::from_be_bytes(rest));
-    for word in words {
-        total += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
-    }
-    total
+    let (words, rest) = bytes.as_chunks();
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    let words = words.iter().map(|word| u64::from(u32::from_le_bytes(*word)));
+    let total: u64 = words.sum::<u64>() + u64::from(u32::from_le_bytes(last));
+    u64::from(fold(total).swap_bytes())
 }
 
 fn fold(mut sum: u64) -> u16 {

@@ -99,20 +99,20 @@ fn open_packet(out: &mut Vec<u8>, id: u32, resolution: TsResol, ts: i64, data: &
     at
 }
 
-fn begin(out: &mut Vec<u8>, kind: u32) -> usize {
+pub(crate) fn begin(out: &mut Vec<u8>, kind: u32) -> usize {
     let at = out.len();
     out.extend(kind.to_le_bytes());
     out.extend([0; 4]);
     at
 }
 
-fn end(out: &mut Vec<u8>, at: usize) {
+pub(crate) fn end(out: &mut Vec<u8>, at: usize) {
     let len = ((out.len() - at + 4) as u32).to_le_bytes();
     out.extend(len);
     out[at + 4..at + 8].copy_from_slice(&len);
 }
 
-fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
+pub(crate) fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     out.extend(code.to_le_bytes());
     out.extend((value.len() as u16).to_le_bytes());
     out.extend_from_slice(value);

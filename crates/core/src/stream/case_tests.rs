@@ -230,6 +230,21 @@ fn a_decoy_beyond_the_window_does_not_win_later() {
 }
 
 #[test]
+fn a_segment_in_doubt_is_taken_only_if_its_fin_is_acknowledged_too() {
+    let script = |acked: u32| {
+        format!(
+            "> 99 syn\n< 499 syn ack 100 win 4\n> 100 ack 500\n> 110 \"XY\" fin\n> 100 \"abcd\"\n\
+             < 500 ack 104 win 6\n> 104 \"efghij\"\n< 500 ack {acked}"
+        )
+    };
+    let (text, notes) = first(&script(113));
+    assert_eq!((text.as_str(), notes.as_str()), ("abcdefghijXY", "> taken_by_ack 10\n> fin 12"));
+    // Who took these bytes from this segment would have acknowledged its FIN: so it stays in doubt to the end.
+    let (text, notes) = first(&script(112));
+    assert_eq!((text.as_str(), notes.as_str()), ("abcdefghijXY", "> beyond_window 10\n> fin 12"));
+}
+
+#[test]
 fn a_window_that_proves_wrong_is_dropped() {
     let mut script = "> 99 syn\n< 499 syn ack 100 win 4\n".to_owned();
     let mut want = String::new();

@@ -3,7 +3,7 @@
 use super::event::{Anomaly, GapReason, Kind, Out};
 use super::half::Half;
 use super::ranges::Ranges;
-use super::store::Piece;
+use super::store::{Piece, Source};
 
 impl Half {
     /// Takes memory for pieces, within both bounds.
@@ -29,14 +29,13 @@ impl Half {
     }
 
     /// Gives the next bytes.
-    pub fn hand_on(&mut self, at: i64, piece: Piece, out: &mut Out<'_>) {
-        let (bytes, source) = (piece.bytes(), piece.source);
+    pub fn hand_on(&mut self, at: i64, bytes: &[u8], source: Source, out: &mut Out<'_>) {
         let skip = (at - source.span.0) as u32;
         let offset = self.offset(at) as u64;
         self.say(source.origin, Kind::Data { offset, bytes, skip }, out);
         self.counts.delivered += bytes.len() as u64;
         self.next = at + bytes.len() as i64;
-        self.history.push(at, piece, self.limits.history, &self.budget);
+        self.history.push(at, bytes, source.origin, self.limits.history, &self.budget);
     }
 
     /// Hands on all that is in order, and says the FIN if it is next.
@@ -63,7 +62,7 @@ impl Half {
             let end = at + piece.len() as i64;
             if self.may_hand_on(end) {
                 self.settle();
-                self.hand_on(at, piece, out);
+                self.hand_on(at, piece.bytes(), piece.source, out);
                 continue;
             }
             let n = self.acked.map_or(0, |acked| (acked - at).clamp(0, piece.len() as i64)) as usize;
@@ -76,7 +75,7 @@ impl Half {
             piece.narrow(n, len);
             self.store.put(at + n as i64, piece);
             self.settle();
-            self.hand_on(at, head, out);
+            self.hand_on(at, head.bytes(), head.source, out);
             break;
         }
         if self.fin == Some(self.next) && !self.fin_said {
@@ -90,7 +89,7 @@ impl Half {
         let Some((at, piece)) = self.store.pop_first() else { return };
         self.settle();
         self.gap_to(at, out);
-        self.hand_on(at, piece, out);
+        self.hand_on(at, piece.bytes(), piece.source, out);
     }
 
     /// Notes that the capture holds no bytes of `[at, end)` of a segment, though it was there.

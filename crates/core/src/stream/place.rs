@@ -34,7 +34,7 @@ impl Half {
             && self.may_hand_on(end)
             && self.store.first().is_none_or(|first| first >= end)
         {
-            return self.hand_on(at, Piece::new(bytes, source), out);
+            return self.hand_on(at, bytes, source, out);
         }
         self.resolve(at, bytes, source, alive, out);
         for (from, to) in self.store.holes(at, end) {
@@ -45,10 +45,11 @@ impl Half {
     /// Compares with what was handed on.
     fn compare(&mut self, at: i64, bytes: &[u8], source: Source, alive: bool, out: &mut Out<'_>) {
         let offset = |x: i64| x - self.start;
+        let parts = self.history.parts(at, at + bytes.len() as i64);
         let mut say = |kind| {
             out(&Event { dir: self.dir, epoch: self.epoch, origin: source.origin, kind });
         };
-        for (from, to, known) in self.history.parts(at, at + bytes.len() as i64) {
+        for &(from, to, ref known) in &parts {
             let other = &bytes[(from - at) as usize..(to - at) as usize];
             let n = other.len() as u64;
             match known {
@@ -57,28 +58,25 @@ impl Half {
                     self.counts.refused += n;
                     say(Kind::Anomaly { name: Anomaly::Late, offset: offset(from), bytes: other });
                 }
-                Known::Bytes(piece, begin) => {
-                    let kept = &piece.bytes()[(from - begin) as usize..(to - begin) as usize];
-                    match difference(kept, other) {
-                        None => self.counts.duplicate += n,
-                        Some(_) if alive => {
-                            self.counts.refused += n;
-                            let name = Anomaly::KeepAlive;
-                            say(Kind::Anomaly { name, offset: offset(from), bytes: other });
-                        }
-                        Some((x, y)) => {
-                            self.counts.conflicting += (y - x) as u64;
-                            self.counts.duplicate += n - (y - x) as u64;
-                            say(Kind::Overlap {
-                                offset: offset(from + x as i64) as u64,
-                                kept: &kept[x..y],
-                                other: &other[x..y],
-                                kept_from: piece.source.origin,
-                                other_from: source.origin,
-                            });
-                        }
+                Known::Bytes(kept, kept_from) => match difference(kept, other) {
+                    None => self.counts.duplicate += n,
+                    Some(_) if alive => {
+                        self.counts.refused += n;
+                        let name = Anomaly::KeepAlive;
+                        say(Kind::Anomaly { name, offset: offset(from), bytes: other });
                     }
-                }
+                    Some((x, y)) => {
+                        self.counts.conflicting += (y - x) as u64;
+                        self.counts.duplicate += n - (y - x) as u64;
+                        say(Kind::Overlap {
+                            offset: offset(from + x as i64) as u64,
+                            kept: &kept[x..y],
+                            other: &other[x..y],
+                            kept_from: *kept_from,
+                            other_from: source.origin,
+                        });
+                    }
+                },
             }
         }
     }
@@ -151,7 +149,7 @@ impl Half {
                 self.flush_first(out);
             } else {
                 self.gap_to(at, out);
-                return self.hand_on(at, Piece::new(bytes, source), out);
+                return self.hand_on(at, bytes, source, out);
             }
         }
         self.store.put(at, Piece::new(bytes, source));

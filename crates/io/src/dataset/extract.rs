@@ -3,15 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flowkeep_core::cut::ledger::adopt;
 use flowkeep_core::pipe::{self, Control, Count, Deal, Form, Outlet, Passes, Take};
 use flowkeep_core::select::Chosen;
 
+use super::listing::{begin_listing, end_listing, old};
 use super::output::Output;
-use super::report::{FileReport, LedgerUse};
-use super::scan::{fitting, of_all_packets};
+use super::report::FileReport;
 use super::split::Split;
-use super::trim::end_listing;
 use super::{Error, Settings};
 use crate::codec::Compression;
 use crate::index::Index;
@@ -91,19 +89,10 @@ impl Extract {
             return Ok(report);
         }
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger, old) = match beside {
-            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
-            Some(beside) => fitting(path, beside, control)?,
-            None => (LedgerUse::None, None),
-        };
+        let (ledger, old) = old(path, beside, &self.settings, control)?;
         self.tag.begin_file();
-        let tracker = self.tag.tracker_mut();
-        // Of a file that could not be read to its end.
-        tracker.end_listing();
-        let start = (tracker.packets(), tracker.bytes());
-        if let Some(old) = &old {
-            let listing = adopt(tracker, &old.rows, old.left());
-            tracker.list(listing);
+        let start = begin_listing(self.tag.tracker_mut(), old.as_ref(), |_, _| {});
+        if old.is_some() {
             self.tag.catch_up();
         }
         let plan = self.settings.plan();
@@ -118,7 +107,7 @@ impl Extract {
             }
         };
         if let Some(old) = old {
-            end_listing(self.tag.tracker_mut(), start, (old.about.packets, old.about.bytes));
+            end_listing(self.tag.tracker_mut(), start, old.whole());
         }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());

@@ -3,10 +3,14 @@
 //! [`Scan`] lists flows, [`Trim`] cuts. Both keep their flow table from file to file.
 
 mod extract;
+mod listing;
+mod manifest;
+mod noted;
 mod output;
 mod pieces;
 mod report;
 mod scan;
+mod scribe;
 mod search;
 mod split;
 mod spool;
@@ -14,15 +18,17 @@ mod streams;
 mod trim;
 
 pub use extract::Extract;
+pub use manifest::Totals;
+pub use noted::{Note, Noted, Piece, Stream};
 pub use output::{standard as standard_output, Output};
-pub use pieces::{Gaps, Note, Noted, Piece, Pieces, PiecesPlan, Stream};
+pub use pieces::{Gaps, Pieces, PiecesPlan};
 pub use report::{FileReport, LedgerUse, Refusal, TrimReport};
 pub use scan::Scan;
 pub use search::{Search, Searched};
 pub use split::Split;
 pub use spool::Spool;
 pub use streams::{Drain, Rebuilt, Result as Rebuilds, Streams};
-pub use trim::{Trim, TrimOptions};
+pub use trim::{Depth, Trim, TrimOptions};
 
 use std::fmt;
 use std::io;
@@ -49,14 +55,22 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn plan(&self) -> Plan<'_> {
+    /// Worker threads.
+    pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = if self.jobs == 0 { cores() } else { self.jobs };
+        if self.jobs == 0 {
+            cores()
+        } else {
+            self.jobs
+        }
+    }
+
+    pub(crate) fn plan(&self) -> Plan<'_> {
         Plan {
             options: self.options,
             filter: self.filter.as_ref(),
             seed: self.seed,
-            jobs,
+            jobs: self.threads(),
             chunk: Plan::CHUNK,
         }
     }
@@ -77,6 +91,8 @@ pub enum Error {
     Usage(String),
     /// An index does not fit its capture; in words.
     Stale(String),
+    /// A ledger cannot be used; in words.
+    Ledger(String),
 }
 
 impl From<Stop> for Error {
@@ -95,7 +111,7 @@ impl fmt::Display for Error {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Input(stop) => stop.fmt(f),
             Self::Open(error) | Self::Output(error) => error.fmt(f),
-            Self::Usage(text) | Self::Stale(text) => f.write_str(text),
+            Self::Usage(text) | Self::Stale(text) | Self::Ledger(text) => f.write_str(text),
         }
     }
 }

@@ -1,22 +1,23 @@
-//! Streams into files, with no file open in between.
+//! Streams into files: what waits in memory, and what is noted. [`Scribe`] writes.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flowkeep_core::pipe::{Listen, FRAME_BITS};
 use flowkeep_core::stream::{Event, Kind, Origin};
 
-use crate::digest::Sha256;
+use super::noted::{Note, Noted, Piece, Stream};
+use super::scribe::{Scribe, Step, What};
 
 /// Bytes of one file that wait in memory.
-const BUFFER: usize = 128 << 10;
+pub(super) const BUFFER: usize = 64 << 10;
+/// Room that a short stream gets at first.
+const SMALL: usize = 512;
 /// Bytes of all files that wait in memory.
 const ROOM: usize = 32 << 20;
 /// When there are too many, those of files with so many are written first: small appends cost the most.
-const LARGE: usize = 16 << 10;
+const LARGE: u64 = 16 << 10;
 /// Gaps, overlaps and anomalies that are listed, of one direction and of all; the rest is counted.
 const LISTED: usize = 4096;
 const LISTED_IN_ALL: usize = 1 << 20;
@@ -24,6 +25,8 @@ const LISTED_IN_ALL: usize = 1 << 20;
 const FILLED: u64 = 64 << 20;
 /// Bytes of each version of a conflict that are told with it.
 const SHOWN: usize = 32;
+
+const TABLE_HEAD: &str = "place,offset,length,missing,file,frame,time_ns\n";
 
 /// What is written where bytes are missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,97 +53,50 @@ pub struct PiecesPlan {
     pub versions: bool,
 }
 
-/// A contiguous part of a stream in a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Piece {
-    /// Name in the folder.
-    pub name: String,
-    /// Which connection on the same ports, from 0.
-    pub epoch: u32,
-    /// Where it begins in the stream.
-    pub offset: u64,
-    /// Where it ends in the stream.
-    pub end: u64,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// SHA-256 of the file.
-    pub sha256: String,
-    /// There is a table of frames, of this name and `.frames`.
-    pub frames: bool,
-}
-
-/// Something to be listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// Missing bytes.
-    Gap {
-        /// Why.
-        reason: &'static str,
-        /// How many.
-        length: u64,
-    },
-    /// Two versions.
-    Overlap {
-        /// How many bytes.
-        length: u64,
-        /// The frame of the version that is kept, and of the other.
-        from: [Origin; 2],
-        /// How both begin.
-        shown: [Vec<u8>; 2],
-        /// Files with both, with this name and `.kept` and `.other`.
-        name: Option<String>,
-    },
-    /// Something odd.
-    Anomaly {
-        /// Its name.
-        name: &'static str,
-        /// Captured bytes that are not written because of it.
-        length: u64,
-    },
-    /// A RST that counts.
-    Reset,
-    /// The end.
-    Fin,
-}
-
-/// A note and where it belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Noted {
-    /// Place in the stream.
-    pub offset: i64,
-    /// Which connection on the same ports.
-    pub epoch: u32,
-    /// The frame that made it known.
-    pub origin: Origin,
-    /// What it says.
-    pub note: Note,
-}
-
-/// One direction of a flow.
-#[derive(Debug, Default)]
-pub struct Stream {
-    /// Its files.
-    pub pieces: Vec<Piece>,
-    /// What is to be said of it, in the order it became known.
-    pub notes: Vec<Noted>,
-    /// Gaps, overlaps and anomalies, listed or not.
-    pub seen: [u64; 3],
-    /// Datagrams, of UDP.
-    pub datagrams: u64,
-    open: Option<Box<Open>>,
-}
-
 /// The file in the making.
 #[derive(Debug, Default)]
-struct Open {
+pub(super) struct Open {
     piece: Piece,
+    /// Which piece of its stream.
+    number: u32,
     buffer: Vec<u8>,
     /// Bytes before those in the buffer.
     written: u64,
     frames: String,
-    digest: Sha256,
+    /// Whether the file, and the table of its frames, were made.
     made: [bool; 2],
     hole: bool,
+}
+
+impl Open {
+    /// Memory of its buffers.
+    fn room(&self) -> usize {
+        self.buffer.capacity() + self.frames.capacity()
+    }
+
+    /// Bytes in them.
+    fn waiting(&self) -> u64 {
+        (self.buffer.len() + self.frames.len()) as u64
+    }
+
+    /// Hands its buffers over to be written.
+    fn hand_over(&mut self, at: usize, name: &str, table: &str, scribe: &mut Scribe) {
+        if !self.buffer.is_empty() {
+            let new = !std::mem::replace(&mut self.made[0], true);
+            let (bytes, place) = (std::mem::take(&mut self.buffer), self.written);
+            self.written += bytes.len() as u64;
+            scribe.give(Step { at, what: What::Bytes { name: name.to_owned(), bytes, place, new } });
+        }
+        if !self.frames.is_empty() {
+            let new = !std::mem::replace(&mut self.made[1], true);
+            let text = std::mem::take(&mut self.frames);
+            let text = if new { format!("{TABLE_HEAD}{text}") } else { text };
+            scribe.give(Step {
+                at,
+                what: What::Table { name: table.to_owned(), text: text.into_bytes(), new },
+            });
+        }
+    }
 }
 
 /// Bytes to be written.
@@ -162,12 +118,12 @@ pub struct Pieces {
     /// Memory of all buffers.
     room: usize,
     listed: usize,
-    failed: Option<io::Error>,
     bytes: u64,
+    scribe: Scribe,
 }
 
 /// Names the folder's files are made under: numbers alone, so that nothing from a capture gets into a path.
-fn name_of(at: usize, piece: usize) -> String {
+fn name_of(at: usize, piece: u32) -> String {
     let (tag, dir) = (at / 2, at % 2);
     if piece == 0 {
         format!("{tag}.{dir}")
@@ -176,21 +132,112 @@ fn name_of(at: usize, piece: usize) -> String {
     }
 }
 
+/// The table of a file's frames, before it has its name.
+fn table_of(name: &str) -> String {
+    format!("{name}.frames")
+}
+
+/// A version of a conflict, before it has its name.
+fn version_of(at: usize, number: u64, end: &str) -> String {
+    format!("{}.v{number}.{end}", name_of(at, 0))
+}
+
+/// The name of a piece in the end.
+pub(super) fn final_name(base: &str, piece: &Piece) -> String {
+    let mut name = base.to_owned();
+    if piece.epoch > 0 {
+        let _ = write!(name, ".connection-{}", piece.epoch + 1);
+    }
+    if piece.offset > 0 {
+        let _ = write!(name, ".at-{}", piece.offset);
+    }
+    name
+}
+
 impl Pieces {
-    /// Makes files in `folder`, which is empty.
-    pub fn new(folder: PathBuf, plan: PiecesPlan) -> Self {
-        Self { folder, plan, streams: Vec::new(), room: 0, listed: 0, failed: None, bytes: 0 }
+    /// Makes files in `folder`, which is empty, with so many threads that write.
+    pub fn new(folder: PathBuf, plan: PiecesPlan, threads: usize) -> Self {
+        let scribe = Scribe::new(&folder, threads);
+        Self { folder, plan, streams: Vec::new(), room: 0, listed: 0, bytes: 0, scribe }
     }
 
-    /// Ends the files. Both directions of each flow by tag; and the bytes written.
+    /// Waits until nothing is being written.
+    pub fn pause(&mut self) {
+        self.scribe.pause();
+    }
+
+    /// Bytes of a stream.
+    pub fn size(&self, at: usize) -> u64 {
+        let Some(Some(stream)) = self.streams.get(at) else { return 0 };
+        let open = stream.open.as_ref().map_or(0, |open| open.written + open.buffer.len() as u64);
+        open + stream.pieces.iter().map(|piece| piece.bytes).sum::<u64>()
+    }
+
+    /// Ends a stream. Its files get names that begin with `base`; without, they are taken away.
+    pub fn end(&mut self, at: usize, base: Option<&str>) {
+        let Some(Some(stream)) = self.streams.get(at) else { return };
+        let before = stream.pieces.len();
+        match base {
+            Some(_) => self.close(at, base),
+            None => self.drop_open(at),
+        }
+        let Some(Some(stream)) = self.streams.get(at) else { return };
+        let scribe = &mut self.scribe;
+        let mut name = |from: String, to: Option<String>| {
+            let what = match to {
+                Some(to) => What::Rename(from, to),
+                None => What::Remove(from),
+            };
+            scribe.give(Step { at, what });
+        };
+        for (number, piece) in stream.pieces[..before].iter().enumerate() {
+            let from = name_of(at, number as u32);
+            let to = base.map(|base| final_name(base, piece));
+            if piece.frames {
+                name(table_of(&from), to.as_ref().map(|to| format!("{to}.frames.csv")));
+            }
+            if piece.bytes > 0 {
+                name(from, to);
+            }
+        }
+        let overlaps = stream.notes.iter().filter_map(|noted| match noted.note {
+            Note::Overlap { files, .. } => Some(files),
+            _ => None,
+        });
+        for (number, _) in overlaps.enumerate().filter(|(_, files)| *files) {
+            for end in ["kept", "other"] {
+                let to = base.map(|base| format!("{base}.overlap-{}.{end}", number + 1));
+                name(version_of(at, number as u64, end), to);
+            }
+        }
+    }
+
+    /// Gives up the file in the making.
+    fn drop_open(&mut self, at: usize) {
+        let Some(Some(stream)) = self.streams.get_mut(at) else { return };
+        let Some(mut open) = stream.open.take() else { return };
+        self.room -= open.room();
+        let name = name_of(at, open.number);
+        if open.made[1] {
+            self.scribe.give(Step { at, what: What::Remove(table_of(&name)) });
+        }
+        if open.made[0] {
+            self.scribe.give(Step { at, what: What::Remove(name) });
+        }
+        open.piece.bytes = open.written + open.buffer.len() as u64;
+        stream.pieces.reserve_exact(1 + stream.pieces.len() / 2); // most have but one
+        stream.pieces.push(open.piece);
+    }
+
+    /// Waits for the files. Both directions of each flow by tag; and the bytes written.
     pub fn finish(mut self) -> io::Result<(Vec<Option<Box<Stream>>>, u64)> {
-        for at in 0..self.streams.len() {
-            self.close(at);
+        for ended in self.scribe.finish()? {
+            let stream = self.streams.get_mut(ended.at).and_then(Option::as_mut);
+            if let Some(piece) = stream.and_then(|stream| stream.pieces.get_mut(ended.piece as usize)) {
+                piece.sha256 = ended.sha256;
+            }
         }
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok((self.streams, self.bytes)),
-        }
+        Ok((self.streams, self.bytes))
     }
 
     fn stream(&mut self, at: usize) -> &mut Stream {
@@ -202,39 +249,42 @@ impl Pieces {
 
     /// The open file, where what comes next lies at `offset`.
     fn open(&mut self, at: usize, epoch: u32, offset: u64) -> &mut Open {
-        let fits =
-            |open: &Open, gaps| open.piece.epoch == epoch && (open.piece.end == offset || gaps == Gaps::Omit);
-        let gaps = self.plan.gaps;
-        let stream = self.stream(at);
-        if stream.open.as_ref().is_some_and(|open| !fits(open, gaps)) {
-            self.close(at);
+        let omit = self.plan.gaps == Gaps::Omit;
+        let fits = |open: &Open| open.piece.epoch == epoch && (open.piece.end == offset || omit);
+        if self.stream(at).open.as_ref().is_some_and(|open| !fits(open)) {
+            self.close(at, None);
         }
         let stream = self.stream(at);
-        let number = stream.pieces.len();
+        let number = stream.pieces.len() as u32;
         stream.open.get_or_insert_with(|| {
-            let piece = Piece { name: name_of(at, number), epoch, offset, end: offset, ..Piece::default() };
-            Box::new(Open { piece, ..Open::default() })
+            let piece = Piece { epoch, offset, end: offset, ..Piece::default() };
+            Box::new(Open { piece, number, ..Open::default() })
         })
     }
 
     fn data(&mut self, at: usize, d: &Part<'_>, map: bool) {
         let Part { epoch, offset, bytes, missing, origin } = *d;
         let open = self.open(at, epoch, offset);
-        let before = open.buffer.capacity() + open.frames.capacity();
+        let (have, more) = (open.buffer.len(), open.buffer.len() + bytes.len());
+        if have > 0 && more > BUFFER || open.frames.len() >= BUFFER {
+            self.flush(at);
+        }
+        let Some(open) = self.streams[at].as_mut().and_then(|s| s.open.as_mut()) else { return };
+        let before = open.room();
         if map {
             let place = open.written + open.buffer.len() as u64;
             let (file, frame) = (origin.frame >> FRAME_BITS, origin.frame & ((1 << FRAME_BITS) - 1));
             let length = bytes.len();
             let _ = writeln!(open.frames, "{place},{offset},{length},{missing},{file},{frame},{}", origin.ts);
         }
+        if open.buffer.capacity() == 0 {
+            let long = open.written >= BUFFER as u64 && self.room < ROOM / 2;
+            let room = if long { BUFFER } else { SMALL };
+            open.buffer = self.scribe.spare(long).unwrap_or_else(|| Vec::with_capacity(room));
+        }
         open.buffer.extend_from_slice(bytes);
         open.piece.end = offset + bytes.len() as u64;
-        let full = open.buffer.len() >= BUFFER || open.frames.len() >= BUFFER;
-        let after = open.buffer.capacity() + open.frames.capacity();
-        self.room += after - before;
-        if full {
-            self.flush(at, true);
-        }
+        self.room += open.room() - before;
         if self.room > ROOM {
             self.make_room(LARGE);
             if self.room > ROOM / 2 {
@@ -243,12 +293,12 @@ impl Pieces {
         }
     }
 
-    /// Writes what waits for files of which at least so many bytes do.
-    fn make_room(&mut self, least: usize) {
+    /// Hands over what waits for files of which at least so many bytes do.
+    fn make_room(&mut self, least: u64) {
         for at in 0..self.streams.len() {
             let open = self.streams[at].as_ref().and_then(|s| s.open.as_ref());
-            if open.is_some_and(|open| open.buffer.capacity() + open.frames.capacity() >= least.max(1)) {
-                self.flush(at, false);
+            if open.is_some_and(|open| open.waiting() >= least.max(1)) {
+                self.flush(at);
             }
         }
     }
@@ -258,62 +308,74 @@ impl Pieces {
             return;
         }
         if length > FILLED {
-            return self.close(at);
+            return self.close(at, None);
         }
         self.open(at, epoch, offset);
-        self.flush(at, true);
+        self.flush(at);
         let sparse = self.plan.gaps == Gaps::Sparse;
-        let zeros = vec![0; (length as usize).min(BUFFER)];
+        let Some(open) = self.streams[at].as_mut().and_then(|s| s.open.as_mut()) else { return };
+        open.piece.end += length;
+        open.hole |= sparse;
         let mut left = length;
         while left > 0 {
-            let n = left.min(BUFFER as u64) as usize;
-            let Some(open) = self.streams[at].as_mut().and_then(|s| s.open.as_mut()) else { return };
-            open.digest.update(&zeros[..n]);
-            if sparse {
-                open.written += n as u64;
-                open.hole = true;
-            } else if let Err(error) = open.put(&self.folder, &zeros[..n]) {
-                self.failed.get_or_insert(error);
-                return;
-            }
-            open.piece.end += n as u64;
-            left -= n as u64;
+            let n = left.min(BUFFER as u64);
+            let what = if sparse {
+                What::Hole(n)
+            } else {
+                let new = !std::mem::replace(&mut open.made[0], true);
+                let bytes = vec![0; n as usize];
+                What::Bytes { name: name_of(at, open.number), bytes, place: open.written, new }
+            };
+            self.scribe.give(Step { at, what });
+            open.written += n;
+            left -= n;
         }
     }
 
-    /// Writes what waits for a file. `keep`: its memory is used again.
-    fn flush(&mut self, at: usize, keep: bool) {
-        if self.failed.is_some() {
-            // Nothing is written any more; the run ends at the next rest.
-            return;
-        }
-        let Some(open) = self.streams[at].as_mut().and_then(|s| s.open.as_mut()) else { return };
-        let before = open.buffer.capacity() + open.frames.capacity();
-        self.bytes += (open.buffer.len() + open.frames.len()) as u64;
-        if let Err(error) = open.flush(&self.folder) {
-            self.failed = Some(error);
-        }
-        if !keep {
-            (open.buffer, open.frames) = (Vec::new(), String::new());
-        }
-        self.room -= before - open.buffer.capacity() - open.frames.capacity();
+    /// Hands over what waits for a file.
+    fn flush(&mut self, at: usize) {
+        let Some(Some(stream)) = self.streams.get_mut(at) else { return };
+        let Some(open) = &mut stream.open else { return };
+        self.room -= open.room();
+        self.bytes += open.waiting();
+        let name = name_of(at, open.number);
+        open.hand_over(at, &name, &table_of(&name), &mut self.scribe);
     }
 
-    fn close(&mut self, at: usize) {
-        if self.streams.get(at).is_none_or(Option::is_none) {
-            return;
-        }
-        self.flush(at, false);
-        let Some(stream) = self.streams[at].as_mut() else { return };
+    /// Ends the file in the making. `base`: how its name begins in the end.
+    fn close(&mut self, at: usize, base: Option<&str>) {
+        let Some(Some(stream)) = self.streams.get_mut(at) else { return };
         let Some(mut open) = stream.open.take() else { return };
-        if self.failed.is_none() {
-            if let Err(error) = open.end(&self.folder) {
-                self.failed = Some(error);
+        self.room -= open.room();
+        self.bytes += open.waiting();
+        let from = name_of(at, open.number);
+        let [mut name, mut table] = [from.clone(), table_of(&from)];
+        let mut named = Vec::new();
+        if let Some(base) = base {
+            // What is not there yet is made under its name.
+            let to = final_name(base, &open.piece);
+            for (made, at, to) in
+                [(open.made[1], &mut table, format!("{to}.frames.csv")), (open.made[0], &mut name, to)]
+            {
+                if made {
+                    named.push((at.clone(), to));
+                } else {
+                    *at = to;
+                }
             }
+        }
+        open.hand_over(at, &name, &table, &mut self.scribe);
+        let mut step = |what| self.scribe.give(Step { at, what });
+        if open.hole {
+            step(What::Length { name, length: open.written, new: !open.made[0] });
+        }
+        step(What::End(open.number));
+        for (from, to) in named {
+            step(What::Rename(from, to));
         }
         open.piece.bytes = open.written;
-        open.piece.sha256 = open.digest.hex();
         open.piece.frames = open.made[1];
+        stream.pieces.reserve_exact(1 + stream.pieces.len() / 2); // most have but one
         stream.pieces.push(open.piece);
     }
 
@@ -324,6 +386,9 @@ impl Pieces {
             stream.seen[kind] += 1;
         }
         if !full && stream.notes.len() < LISTED {
+            if stream.notes.len() == stream.notes.capacity() {
+                stream.notes.reserve_exact(2 + stream.notes.len() / 2);
+            }
             stream.notes.push(noted);
             self.listed += 1;
         }
@@ -332,69 +397,18 @@ impl Pieces {
     fn overlap(&mut self, at: usize, kept: &[u8], other: &[u8], from: [Origin; 2]) -> Note {
         let number = self.stream(at).seen[1];
         let lists = self.listed < LISTED_IN_ALL && self.stream(at).notes.len() < LISTED;
-        let mut name = None;
-        if self.plan.versions && lists && self.failed.is_none() {
-            let base = format!("{}.v{number}", name_of(at, 0));
+        let files = self.plan.versions && lists && self.scribe.is_well();
+        if files {
             for (end, bytes) in [("kept", kept), ("other", other)] {
-                let path = self.folder.join(format!("{base}.{end}"));
-                if let Err(error) = std::fs::write(path, bytes) {
-                    self.failed.get_or_insert(error);
+                if let Err(error) = std::fs::write(self.folder.join(version_of(at, number, end)), bytes) {
+                    self.scribe.fail(error);
                 }
                 self.bytes += bytes.len() as u64;
             }
-            name = Some(base);
         }
-        let shown = [kept, other].map(|bytes| bytes[..bytes.len().min(SHOWN)].to_vec());
-        Note::Overlap { length: kept.len() as u64, from, shown, name }
-    }
-}
-
-impl Open {
-    fn file(&mut self, folder: &Path) -> io::Result<File> {
-        let path = folder.join(&self.piece.name);
-        let new = !std::mem::replace(&mut self.made[0], true);
-        OpenOptions::new().write(true).create_new(new).open(path)
-    }
-
-    /// Writes bytes behind those that are written, without their digest.
-    fn put(&mut self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.file(folder)?.write_all_at(bytes, self.written)?;
-        self.written += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn flush(&mut self, folder: &Path) -> io::Result<()> {
-        if !self.buffer.is_empty() {
-            let buffer = std::mem::take(&mut self.buffer);
-            self.digest.update(&buffer);
-            self.put(folder, &buffer)?;
-            self.buffer = buffer;
-            self.buffer.clear();
-        }
-        if !self.frames.is_empty() {
-            let path = folder.join(format!("{}.frames", self.piece.name));
-            let mut options = OpenOptions::new();
-            if std::mem::replace(&mut self.made[1], true) {
-                options.append(true);
-            } else {
-                options.write(true).create_new(true);
-            }
-            let mut file = options.open(path)?;
-            if file.metadata()?.len() == 0 {
-                io::Write::write_all(&mut file, b"place,offset,length,missing,file,frame,time_ns\n")?;
-            }
-            io::Write::write_all(&mut file, self.frames.as_bytes())?;
-            self.frames.clear();
-        }
-        Ok(())
-    }
-
-    /// The file gets its full length, also if it ends in a hole.
-    fn end(&mut self, folder: &Path) -> io::Result<()> {
-        if self.hole {
-            self.file(folder)?.set_len(self.written)?;
-        }
-        Ok(())
+        let shown = |bytes: &[u8]| bytes[..bytes.len().min(SHOWN)].to_vec();
+        let versions = Box::new([(from[0], shown(kept)), (from[1], shown(other))]);
+        Note::Overlap { length: kept.len() as u64, versions, files }
     }
 }
 
@@ -440,6 +454,6 @@ impl Listen for Pieces {
     }
 
     fn rest(&mut self) -> io::Result<()> {
-        self.failed.take().map_or(Ok(()), Err)
+        self.scribe.check()
     }
 }

@@ -1,21 +1,18 @@
 //! Lists the flows of captures that are read one after another.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 
-use flowkeep_core::cut::ledger::{self as core_ledger, Left, Row};
 use flowkeep_core::cut::Left as LeftByCutoff;
 use flowkeep_core::flow::{Details, Rules, Table};
+use flowkeep_core::identify::{Identified, Models};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
 
-use super::report::{FileReport, LedgerUse};
-use super::trim::end_listing;
+use super::listing::{begin_listing, end_listing, old};
+use super::report::FileReport;
 use super::{Error, Settings};
-use crate::digest::file_digest;
 use crate::source::Source;
 use crate::table::flows::Flows;
-use crate::table::ledger::{self, About};
 
 /// Captures being listed.
 pub struct Scan {
@@ -40,10 +37,10 @@ impl Scan {
         self
     }
 
-    /// Identifies the flows, too.
+    /// Identifies the flows, too; with `sampled` their starts are kept to learn from.
     #[must_use]
-    pub fn with_services(mut self) -> Self {
-        self.state.identified = Some(Box::default());
+    pub fn with_services(mut self, models: Arc<Models>, sampled: bool) -> Self {
+        self.state.identified = Some(Box::new(Identified::new(models, sampled)));
         self
     }
 
@@ -55,20 +52,15 @@ impl Scan {
         control: &Control,
     ) -> Result<FileReport, Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger, old) = match beside {
-            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
-            Some(beside) => fitting(path, beside, control)?,
-            None => (LedgerUse::None, None),
-        };
+        let (ledger, old) = old(path, beside, &self.settings, control)?;
         self.end_file();
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let start = (self.state.tracker.packets(), self.state.tracker.bytes());
-        if let Some(old) = &old {
-            let listing = core_ledger::adopt(&mut self.state.tracker, &old.rows, old.left());
-            self.state.tracker.list(listing);
-            self.state.what_if.list(&old.about.chosen[usize::from(old.trimmed)].unwrap_or_default());
-        }
-        self.listed = old.map(|old| [start, (old.about.packets, old.about.bytes)]);
+        let start = begin_listing(&mut self.state.tracker, old.as_ref(), |old, _| {
+            let left = old.left();
+            let cutoffs = old.rows.iter().map(|row| left(row).cutoff);
+            self.state.what_if.list(&old.chosen().unwrap_or_default(), cutoffs);
+        });
+        self.listed = old.map(|old| [start, old.whole()]);
         let mut look = Look;
         let decide: &mut dyn Decide = if self.flows { &mut self.state } else { &mut look };
         let end = pipe::run(source.input(), &self.settings.plan(), Passes { decide, emit: None }, control)?;
@@ -112,7 +104,7 @@ impl Scan {
         self.finish();
         let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
         fresh.details = self.state.details.as_ref().map(|_| Details::default());
-        fresh.identified = self.state.identified.as_ref().map(|_| Box::default());
+        fresh.identified = self.state.identified.as_ref().map(|identified| Box::new(identified.fresh()));
         let state = std::mem::replace(&mut self.state, fresh);
         Flows::new(state.tracker.into_table(), state.details, state.identified, community_seed)
     }
@@ -146,55 +138,4 @@ struct Look;
 
 impl Decide for Look {
     fn decide(&mut self, _: &mut Chunk) {}
-}
-
-/// With a filter no ledger fits.
-pub(super) fn of_all_packets() -> LedgerUse {
-    LedgerUse::Misfit("it tells of all packets; with a filter those count that are here and match".to_owned())
-}
-
-/// The ledger of a file, when it fits.
-pub(super) struct Old {
-    pub about: About,
-    pub rows: Vec<Row>,
-    /// The file is the one that the ledger's trimming left; if not, it is the one that this trimming read.
-    pub trimmed: bool,
-}
-
-impl Old {
-    /// What the file holds of a row's flow.
-    pub fn left(&self) -> fn(&Row) -> Left {
-        if self.trimmed {
-            Row::left
-        } else {
-            |row| row.was
-        }
-    }
-}
-
-type Fitting = (LedgerUse, Option<Old>);
-
-/// Reads a ledger and checks that it is of this file.
-pub(super) fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<Fitting, Error> {
-    let file = match File::open(beside) {
-        Ok(file) => file,
-        Err(e) => return Ok((LedgerUse::Misfit(format!("it cannot be opened: {e}")), None)),
-    };
-    let (about, rows) = match ledger::read(BufReader::new(file)) {
-        Ok(read) => read,
-        Err(why) => return Ok((LedgerUse::Misfit(why), None)),
-    };
-    let digest = file_digest(path, || control.is_cancelled()).map_err(Error::Open)?;
-    let Some(digest) = digest else { return Err(Error::Cancelled) };
-    // A run that was killed between making the ledger and the capture visible leaves the file as it
-    // was: then the digest is that of before, and the totals are as true.
-    if digest != about.digest_out && digest != about.digest_in {
-        let why = format!(
-            "the file's SHA-256 is {digest}, the ledger is for {} (and was made from {})",
-            about.digest_out, about.digest_in
-        );
-        return Ok((LedgerUse::Misfit(why), None));
-    }
-    let trimmed = digest == about.digest_out;
-    Ok((LedgerUse::Used { packets: about.packets, bytes: about.bytes }, Some(Old { about, rows, trimmed })))
 }

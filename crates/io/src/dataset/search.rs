@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use flowkeep_core::cut::ledger::adopt;
 use flowkeep_core::pipe::{self, Control, Passes};
 use flowkeep_core::search::{Counts, Finder, Hit, Pattern, Wanted};
 
-use super::report::{FileReport, LedgerUse};
-use super::scan::{fitting, of_all_packets};
-use super::trim::end_listing;
+use super::listing::{begin_listing, end_listing, old};
+use super::report::FileReport;
 use super::{Error, Settings};
 use crate::source::Source;
 use crate::table::flows::Flows;
@@ -72,23 +70,12 @@ impl Search {
         control: &Control,
     ) -> Result<(FileReport, u64), Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger, old) = match beside {
-            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
-            Some(beside) => fitting(path, beside, control)?,
-            None => (LedgerUse::None, None),
-        };
-        let tracker = &mut self.state.tracker;
-        // Of a file that could not be read to its end.
-        tracker.end_listing();
-        let start = (tracker.packets(), tracker.bytes());
-        if let Some(old) = &old {
-            let listing = adopt(tracker, &old.rows, old.left());
-            tracker.list(listing);
-        }
+        let (ledger, old) = old(path, beside, &self.settings, control)?;
+        let start = begin_listing(&mut self.state.tracker, old.as_ref(), |_, _| {});
         let passes = Passes { decide: &mut self.state, emit: None };
         let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         if let Some(old) = old {
-            end_listing(&mut self.state.tracker, start, (old.about.packets, old.about.bytes));
+            end_listing(&mut self.state.tracker, start, old.whole());
         }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());

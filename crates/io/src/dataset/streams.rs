@@ -4,18 +4,18 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use flowkeep_core::cut::ledger::adopt;
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::NONE;
 use flowkeep_core::pipe::{self, Control, Deal, Listen, Outcome, Passes, Rebuild, Rebuilding, Tag, Trimmed};
 use flowkeep_core::select::{Chosen, UNCHOSEN};
 use flowkeep_core::stream::{Event, Origin, Segment};
 
-use super::pieces::{Pieces, Stream};
-use super::report::{FileReport, LedgerUse};
-use super::scan::{fitting, of_all_packets, Old};
+use super::listing::{begin_listing, end_listing, old, Old};
+use super::manifest::{self, Totals};
+use super::noted::Stream;
+use super::pieces::Pieces;
+use super::report::FileReport;
 use super::spool::Spool;
-use super::trim::end_listing;
 use super::{Error, Settings};
 use crate::source::Source;
 use crate::table::flows::Flows;
@@ -84,12 +84,40 @@ pub struct Rebuilt {
 pub struct Result {
     /// The flows: of the whole data set.
     pub flows: Flows,
-    /// Those that were rebuilt, by `flow_id`.
-    pub rebuilt: Vec<Rebuilt>,
+    /// Those that were rebuilt and were not told yet, by `flow_id`.
+    pub rebuilt: std::vec::IntoIter<Rebuilt>,
     /// Bytes written.
     pub bytes: u64,
     /// The most bytes that ever waited, and were remembered.
     pub peak: (usize, usize),
+    /// Sums over the rows that were given.
+    pub totals: Totals,
+    /// Flows with fewer bytes have no files.
+    least: u64,
+}
+
+impl Result {
+    /// The rows of the next `n` flows in the manifest; empty at the end.
+    pub fn rows(&mut self, n: usize) -> String {
+        let mut out = String::new();
+        let width = width(&self.flows);
+        for rebuilt in self.rebuilt.by_ref().take(n) {
+            if !out.is_empty() {
+                out.push_str(",\n");
+            }
+            let flow = self.flows.flow(rebuilt.id);
+            let both = rebuilt.streams.iter().flatten();
+            let size: u64 = both.flat_map(|stream| &stream.pieces).map(|piece| piece.bytes).sum();
+            let base = (size >= self.least).then(|| manifest::stem(rebuilt.id, flow, width));
+            manifest::row(&mut out, &mut self.totals, &self.flows, flow, &rebuilt, base.as_deref());
+        }
+        out
+    }
+}
+
+/// Digits of the largest `flow_id`.
+fn width(flows: &Flows) -> usize {
+    flows.len().saturating_sub(1).to_string().len()
 }
 
 impl Streams {
@@ -121,22 +149,31 @@ impl Streams {
         last: bool,
         control: &Control,
     ) -> std::result::Result<FileReport, Error> {
+        let done = self.one_file(path, beside, number, last, control);
+        // Whoever gets an error may take the folder away.
+        if let Drain::Pieces(pieces) = self.rebuild.listen_mut() {
+            pieces.pause();
+        }
+        done
+    }
+
+    fn one_file(
+        &mut self,
+        path: &Path,
+        beside: Option<&Path>,
+        number: u32,
+        last: bool,
+        control: &Control,
+    ) -> std::result::Result<FileReport, Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger, old) = match beside {
-            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
-            Some(beside) if self.chosen.is_some() => fitting(path, beside, control)?,
-            _ => (LedgerUse::None, None),
-        };
+        let (ledger, old) = old(path, beside, &self.settings, control)?;
         self.tag.begin_file();
         self.rebuild.begin_file(number);
-        let tracker = self.tag.tracker_mut();
-        // Of a file that could not be read to its end.
-        tracker.end_listing();
-        let start = (tracker.packets(), tracker.bytes());
+        let mut numbers = Vec::new();
+        let start = begin_listing(self.tag.tracker_mut(), old.as_ref(), |_, listing| {
+            numbers.extend(listing.rows().iter().map(|row| row.flow));
+        });
         if let Some(old) = &old {
-            let listing = adopt(tracker, &old.rows, old.left());
-            let numbers: Vec<u32> = listing.rows().iter().map(|row| row.flow).collect();
-            tracker.list(listing);
             self.tag.catch_up();
             if old.trimmed {
                 self.note_cuts(old, &numbers);
@@ -149,7 +186,7 @@ impl Streams {
         deal.finish(&late).map_err(Error::Output)?;
         if let Some(old) = old {
             self.rebuild.end_file();
-            end_listing(self.tag.tracker_mut(), start, (old.about.packets, old.about.bytes));
+            end_listing(self.tag.tracker_mut(), start, old.whole());
         }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), self.settings.filter.as_ref());
@@ -174,18 +211,10 @@ impl Streams {
         }
     }
 
-    /// Ends the output.
-    pub fn finish(self) -> std::result::Result<Result, Error> {
+    /// Ends the output. Flows with fewer bytes than `least` get no files.
+    pub fn finish(self, least: u64) -> std::result::Result<Result, Error> {
         let peak = self.rebuild.peak();
         let (drain, outcomes) = self.rebuild.finish().map_err(Error::Output)?;
-        let spooled = matches!(drain, Drain::Spool(_));
-        let (mut streams, bytes) = match drain {
-            Drain::Pieces(pieces) => pieces.finish().map_err(Error::Output)?,
-            Drain::Spool(spool) => {
-                spool.finish().map_err(Error::Output)?;
-                (Vec::new(), 0)
-            }
-        };
         let (flows, ids) = if let Some(chosen) = self.chosen {
             chosen
         } else {
@@ -197,6 +226,27 @@ impl Streams {
             }
             (flows, ids)
         };
+        let spooled = matches!(drain, Drain::Spool(_));
+        let (mut streams, bytes) = match drain {
+            Drain::Pieces(mut pieces) => {
+                let width = width(&flows);
+                for (tag, &id) in ids.iter().enumerate() {
+                    let size = pieces.size(tag * 2) + pieces.size(tag * 2 + 1);
+                    let flow = flows.flow(id);
+                    let base = (size >= least).then(|| manifest::stem(id, flow, width));
+                    let (client, _) = client(flow);
+                    for (end, dir) in [("client", client), ("server", 1 - client)] {
+                        let base = base.as_ref().map(|base| format!("{base}.{end}"));
+                        pieces.end(tag * 2 + dir, base.as_deref());
+                    }
+                }
+                pieces.finish().map_err(Error::Output)?
+            }
+            Drain::Spool(spool) => {
+                spool.finish().map_err(Error::Output)?;
+                (Vec::new(), 0)
+            }
+        };
         let mut rebuilt: Vec<Rebuilt> = Vec::new();
         let mut outcomes = outcomes.into_iter().peekable();
         streams.resize_with(streams.len().max(ids.len() * 2), || None);
@@ -206,12 +256,12 @@ impl Streams {
             if outcome.is_none() && both.iter().all(Option::is_none) && !spooled {
                 continue;
             }
-            let number = flows.numbers(&[id]).map_err(Error::Usage)?[0].0;
-            let (client, _) = client(flows.table().flow(number));
+            let (client, _) = client(flows.flow(id));
             rebuilt.push(Rebuilt { id, client, streams: both, outcome });
         }
         rebuilt.sort_by_key(|r| r.id);
-        Ok(Result { flows, rebuilt, bytes, peak })
+        let totals = Totals::default();
+        Ok(Result { flows, rebuilt: rebuilt.into_iter(), bytes, peak, totals, least })
     }
 }
 

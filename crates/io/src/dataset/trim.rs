@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
-use flowkeep_core::cut::ledger::{adopt, rows, rows_again, Chosen, Row};
-use flowkeep_core::cut::{Behind, Policy, Rest, Shares, TrimPcap};
-use flowkeep_core::flow::{Side, Tracker};
-use flowkeep_core::pipe::{self, Control, Emit, Passes, Writer};
+use flowkeep_core::cut::ledger::{carry_on, rows, rows_again, Chosen, Row};
+use flowkeep_core::cut::{Behind, Policy, Rest, TrimPcap};
+use flowkeep_core::flow::{Listing, Side};
+use flowkeep_core::identify::flows::Column;
+use flowkeep_core::pipe::{self, Control, Depths, Emit, Passes, Which, Writer};
+use flowkeep_core::select::Part;
 
+use super::listing::{end_listing, old, Old};
 use super::output::Output;
 use super::report::{FileReport, LedgerUse, TrimReport};
-use super::scan::{fitting, of_all_packets, Old};
 use super::{is_standard, Error, Settings};
 use crate::codec::Compression;
 use crate::digest::file_digest;
@@ -40,6 +42,16 @@ pub struct TrimOptions<'a> {
     pub policy: &'a str,
 }
 
+/// A cutoff for some flows.
+pub struct Depth {
+    /// Which flows.
+    pub which: Which,
+    /// Their cutoff; the largest number: they are not cut.
+    pub cutoff: u64,
+    /// How reports and ledgers call it.
+    pub name: String,
+}
+
 /// Captures being cut.
 pub struct Trim {
     settings: Settings,
@@ -47,8 +59,12 @@ pub struct Trim {
     measure: Option<Measure>,
     /// What was measured, file by file.
     ends: HashMap<PathBuf, Vec<[Side; 2]>>,
-    /// Bytes of each listed flow before the file that lists it.
-    before: Vec<u64>,
+    /// Names of the classes of flows.
+    rules: Vec<String>,
+    /// It is asked what the flows speak.
+    identify: bool,
+    /// Of the trimmed file that is read: its rows' flows, and what these had come to before it.
+    listed: Vec<(u32, [Side; 2])>,
 }
 
 /// The first of two passes: what all flows come to.
@@ -65,6 +81,16 @@ struct Measure {
 }
 
 impl Measure {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            scan: pipe::Scan::new(settings.rules, settings.seed, Vec::new()),
+            path: PathBuf::new(),
+            whole: (0, 0),
+            start: (0, 0),
+            ends: HashMap::new(),
+        }
+    }
+
     /// The file that was read last is over.
     fn end_file(&mut self) {
         if let Some(ends) = end_listing(&mut self.scan.tracker, self.start, self.whole) {
@@ -73,31 +99,92 @@ impl Measure {
     }
 }
 
-/// Ends the reading of a trimmed file: moves on over the packets that are gone. Gives back the running counters of its
-/// rows.
-pub(super) fn end_listing(
-    tracker: &mut Tracker,
-    start: (u64, u64),
-    (packets, bytes): (u64, u64),
-) -> Option<Vec<[Side; 2]>> {
-    let listing = tracker.end_listing()?;
-    let seen = (tracker.packets() - start.0, tracker.bytes() - start.1);
-    tracker.skip(packets.saturating_sub(seen.0), bytes.saturating_sub(seen.1));
-    Some(listing.rows().iter().map(|row| row.running.side).collect())
-}
-
 impl Trim {
     /// Nothing read yet. `ledger`: files will get ledgers.
     pub fn new(settings: Settings, policy: Policy, ledger: bool) -> Self {
-        let measure = (policy.tail > 0).then(|| Measure {
-            scan: pipe::Scan::new(settings.rules, settings.seed, Vec::new()),
-            path: PathBuf::new(),
-            whole: (0, 0),
-            start: (0, 0),
-            ends: HashMap::new(),
-        });
+        let measure = (policy.tail > 0).then(|| Measure::new(&settings));
         let state = pipe::Trim::new(settings.rules, settings.seed, policy, ledger);
-        Self { settings, state, measure, ends: HashMap::new(), before: Vec::new() }
+        Self {
+            settings,
+            state,
+            measure,
+            ends: HashMap::new(),
+            rules: Vec::new(),
+            identify: false,
+            listed: Vec::new(),
+        }
+    }
+
+    /// Gives some flows cutoffs of their own: those of the first of these that fits. `services` are the names that
+    /// [`Which::Service`] counts; with `identify` the files must be measured first. Nothing is read yet.
+    #[must_use]
+    pub fn with_depths(mut self, depths: Vec<Depth>, services: Vec<String>, identify: bool) -> Self {
+        self.state.cutter.set_classes(depths.iter().map(|depth| depth.cutoff));
+        self.rules = depths.iter().map(|depth| depth.name.clone()).collect();
+        let which = depths.into_iter();
+        // Who is not to be cut is not cut where that cannot be decided either.
+        let which = which.map(|depth| (depth.which, depth.cutoff == u64::MAX)).collect();
+        self.state.depths = Some(Depths::new(which, services));
+        self.identify = identify;
+        if identify {
+            let measure = self.measure.get_or_insert_with(|| Measure::new(&self.settings));
+            measure.scan.identified = Some(Box::default());
+        }
+        self
+    }
+
+    /// Goes on behind a file of which only the ledger is read: its flows have come to what the ledger says.
+    /// `measuring`: in the first pass.
+    pub fn carry(&mut self, ledger: &Path, measuring: bool) -> Result<(), Error> {
+        let file = File::open(ledger).map_err(Error::Open)?;
+        let (about, rows) = ledger::read(BufReader::new(file)).map_err(Error::Ledger)?;
+        if measuring {
+            let Some(measure) = &mut self.measure else { return Ok(()) };
+            measure.end_file();
+            let tracker = &mut measure.scan.tracker;
+            carry_on(tracker, &rows, Row::left);
+            tracker.skip(about.packets, about.bytes);
+            return Ok(());
+        }
+        self.end_measure();
+        self.state.tracker.end_listing();
+        let listing = carry_on(&mut self.state.tracker, &rows, Row::left);
+        self.told(&about, &rows, &listing);
+        self.state.tracker.skip(about.packets, about.bytes);
+        Ok(())
+    }
+
+    /// The first pass is over, if there was one.
+    fn end_measure(&mut self) {
+        if let Some(mut measure) = self.measure.take() {
+            measure.scan.finish();
+            measure.end_file();
+            let table = measure.scan.tracker.table();
+            if self.state.cutter.policy().tail > 0 {
+                self.state.cutter.set_totals(table);
+                self.ends = measure.ends;
+            }
+            if let Some(identified) = &measure.scan.identified {
+                let depths = self.state.depths.get_or_insert_default();
+                for (n, flow) in (0_u32..).zip(table.iter()) {
+                    let text = identified.text(n, flow, Column::Service);
+                    if let Some(service) = text.and_then(|text| depths.place(&text)) {
+                        depths.set_service(n, service);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A ledger tells what flows speak.
+    fn told(&mut self, about: &About, rows: &[Row], listing: &Listing) {
+        for (row, at) in rows.iter().zip(listing.rows()) {
+            let Some(text) = about.text(row.service) else { continue };
+            let depths = self.state.depths.get_or_insert_default();
+            if let Some(service) = depths.place(text) {
+                depths.set_service(at.flow, service);
+            }
+        }
     }
 
     /// Decides as TrimPCAP 1.3 with this limit instead of by the policy. Nothing is read yet.
@@ -115,13 +202,11 @@ impl Trim {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let tracker = &mut measure.scan.tracker;
         measure.start = (tracker.packets(), tracker.bytes());
-        if let Some(beside) = beside.filter(|_| self.settings.filter.is_none()) {
-            if let (_, Some(old)) = fitting(path, beside, control)? {
-                let listing = adopt(tracker, &old.rows, old.left());
-                tracker.list(listing);
-                measure.whole = (old.about.packets, old.about.bytes);
-                path.clone_into(&mut measure.path);
-            }
+        if let (_, Some(old)) = old(path, beside, &self.settings, control)? {
+            let listing = carry_on(tracker, &old.rows, old.left());
+            tracker.list(listing);
+            measure.whole = old.whole();
+            path.clone_into(&mut measure.path);
         }
         let passes = Passes { decide: &mut measure.scan, emit: None };
         pipe::run(source.input(), &self.settings.plan(), passes, control)?;
@@ -135,21 +220,12 @@ impl Trim {
         wanted: &TrimOptions<'_>,
         control: &Control,
     ) -> Result<TrimReport, Error> {
-        if let Some(mut measure) = self.measure.take() {
-            measure.scan.finish();
-            measure.end_file();
-            self.state.cutter.set_totals(measure.scan.tracker.table());
-            self.ends = measure.ends;
-        }
+        self.end_measure();
         let ends = self.ends.remove(path);
         // Of a file that could not be read to its end.
         self.state.tracker.end_listing();
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let (ledger_use, old) = match wanted.ledger_in {
-            Some(_) if self.settings.filter.is_some() => (of_all_packets(), None),
-            Some(beside) => fitting(path, beside, control)?,
-            None => (LedgerUse::None, None),
-        };
+        let (ledger_use, old) = old(path, wanted.ledger_in, &self.settings, control)?;
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
         let start = (self.state.tracker.packets(), self.state.tracker.bytes());
         let compression = wanted.compression.unwrap_or(source.compression());
@@ -176,6 +252,7 @@ impl Trim {
             (end, digest.and_then(|d| d.join().ok()))
         });
         let end = end?;
+        self.decided()?;
         let digest_in = digest_in.transpose().map_err(Error::Open)?.flatten();
         let late = self.state.end_file(wanted.last);
         let (output, whole) = writer.finish(&late).map_err(Error::Output)?;
@@ -201,9 +278,8 @@ impl Trim {
         let first_ts = known.or(file.stats.ends.map(|(first, _)| first));
         end_listing(&mut self.state.tracker, start, totals);
         let chosen = self.chosen(old.as_ref());
-        let before = self.before(old.is_some());
-        let rows = self.ledger_rows(old);
-        if let (Some(path), Some(rows)) = (wanted.ledger_out, rows) {
+        let identified = self.identify || old.as_ref().is_some_and(|old| old.about.identified);
+        if let (Some(path), Some((rows, texts))) = (wanted.ledger_out, self.ledger_rows(old)) {
             let mut about = About {
                 digest_in: digest_in.clone().unwrap_or_default(),
                 digest_out: digest_out.clone().unwrap_or_default(),
@@ -215,8 +291,11 @@ impl Trim {
                 writer: env!("CARGO_PKG_VERSION").to_owned(),
                 chosen,
                 curve: String::new(),
+                identified,
+                texts,
             };
-            about.curve = sizes::curve(&about, &rows, |i| before.get(i).copied().unwrap_or_default());
+            let before = |i: usize| rows[i].before[0].bytes.saturating_add(rows[i].before[1].bytes);
+            about.curve = sizes::curve(&about, &rows, before);
             write_ledger(path, &about, &rows)?;
         }
         Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
@@ -224,25 +303,31 @@ impl Trim {
 
     /// The file that begins has been trimmed before.
     fn list(&mut self, old: &Old, policy: &str, ends: Option<Vec<[Side; 2]>>) {
-        let listing = adopt(&mut self.state.tracker, &old.rows, old.left());
-        self.before = listing.rows().iter().map(|row| row.running.bytes()).collect();
+        let listing = carry_on(&mut self.state.tracker, &old.rows, old.left());
+        self.told(&old.about, &old.rows, &listing);
+        self.listed = listing.rows().iter().map(|row| (row.flow, row.running.side)).collect();
         let cutter = &mut self.state.cutter;
         let chosen = old.about.chosen[usize::from(old.trimmed)].unwrap_or_default();
         let sampled = matches!(cutter.policy().rest, Rest::Sample(k) if k == chosen.sample);
         let behind = Behind {
             unchanged: old.trimmed && old.about.policy == policy,
-            behind: chosen.behind(cutter.policy()),
+            behind: false,
             sampled,
             end: None,
         };
-        cutter.list(&listing, behind, ends);
+        let comparable = chosen.cutoff.is_some_and(|(_, unit)| unit == cutter.policy().unit());
+        let left = old.left();
+        let cutoffs = old.rows.iter().map(|row| left(row).cutoff);
+        let cutoffs = if comparable { cutoffs.collect() } else { Vec::new() };
+        cutter.list(&listing, behind, cutoffs, ends);
         self.state.tracker.list(listing);
     }
 
     /// By what the packets were chosen that the file held and holds now.
     fn chosen(&self, old: Option<&Old>) -> [Option<Chosen>; 2] {
         let before = old.and_then(|old| old.about.chosen[usize::from(old.trimmed)]);
-        let policy = self.state.cutter.policy();
+        let cutter = &self.state.cutter;
+        let policy = cutter.policy();
         let now = match before {
             _ if self.state.compat.is_some() => Chosen::default(),
             Some(before) => before.then(policy),
@@ -251,25 +336,65 @@ impl Trim {
         [before, Some(now)]
     }
 
-    /// Bytes of the flow of each row before the file.
-    fn before(&mut self, listed: bool) -> Vec<u64> {
-        if listed {
-            return std::mem::take(&mut self.before);
-        }
-        let shares = self.state.cutter.shares().map(Shares::all).unwrap_or_default();
-        shares.iter().map(|share| share.before[0].bytes + share.before[1].bytes).collect()
-    }
-
-    /// The file's rows.
-    fn ledger_rows(&mut self, old: Option<Old>) -> Option<Vec<Row>> {
-        let shares = self.state.cutter.shares()?;
-        Some(match old {
-            None => rows(&self.state.tracker, shares),
+    /// The file's rows, and the texts they name.
+    fn ledger_rows(&mut self, old: Option<Old>) -> Option<(Vec<Row>, Vec<String>)> {
+        let cutter = &self.state.cutter;
+        let shares = cutter.shares()?;
+        let spoken = self.state.depths.as_ref();
+        let mut texts = old.as_ref().map_or_else(Vec::new, |old| old.about.texts.clone());
+        let base = texts.len() as u32;
+        texts.extend(self.rules.iter().cloned());
+        let services = texts.len() as u32 + 1;
+        texts.extend(spoken.map_or(&[][..], Depths::services).iter().cloned());
+        let tell = |row: &mut Row, n: u32, before: u64| {
+            // TrimPCAP's rules know no cutoff of ours.
+            let cutoff = if self.state.compat.is_some() { u64::MAX } else { cutter.policy_of(n).cutoff };
+            if cutoff <= before {
+                let class = u32::from(cutter.class(n).unwrap_or_default());
+                row.rule = if class > 0 { base + class } else { 0 };
+            }
+            row.cutoff = before.min(cutoff);
+            if let Some(service) = spoken.and_then(|spoken| spoken.service(n)) {
+                row.service = services + u32::from(service);
+            }
+        };
+        let mut made;
+        match old {
+            None => {
+                made = rows(&self.state.tracker, shares);
+                for (row, share) in made.iter_mut().zip(shares.all()) {
+                    tell(row, share.flow, u64::MAX);
+                }
+            }
             Some(old) => {
                 let was = old.left();
-                rows_again(shares, old.rows, was)
+                made = rows_again(shares, old.rows, was);
+                for (row, (n, before)) in made.iter_mut().zip(&self.listed) {
+                    let cutoff = row.was.cutoff;
+                    tell(row, *n, cutoff);
+                    row.went_on(before);
+                }
             }
-        })
+        }
+        Some((made, texts))
+    }
+
+    /// Whether the rules said of all flows which cutoff is theirs.
+    fn decided(&self) -> Result<(), Error> {
+        let Some((at, part)) = self.state.depths.as_ref().and_then(Depths::undecided) else { return Ok(()) };
+        let what = match part {
+            Part::Length => "the length of packets",
+            Part::Link => "Ethernet addresses",
+            Part::Tag => "the rest of a VLAN tag",
+            Part::Internet => "other fields of the IP header",
+            Part::Transport => "other fields of the transport header",
+            Part::Payload => "the payload",
+        };
+        let name = self.rules.get(at).map_or("", String::as_str);
+        Err(Error::Usage(format!(
+            "{name:?} asks for {what}, which differs from packet to packet: cutoffs are given to whole flows, \
+             by addresses, ports, protocols and VLANs"
+        )))
     }
 
     /// The true flows of all that was read. The data set is over then: it begins anew.

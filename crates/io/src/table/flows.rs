@@ -8,6 +8,7 @@ use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, UInt16Arr
 use arrow_buffer::BooleanBufferBuilder;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use flowkeep_core::cache::Totals;
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::community::{community_id, LEN};
 use flowkeep_core::flow::{state, Details, Flow, Table};
@@ -72,12 +73,33 @@ pub struct Flows {
     table: Arc<Table>,
     details: Option<Arc<Details>>,
     identified: Option<Arc<Identified>>,
+    /// What is held of each, where they are those of a cache.
+    held: Option<Arc<Vec<Held>>>,
     schema: SchemaRef,
     /// `flow_id` → number in the table; `None` where they are the same.
     ids: Option<Arc<Vec<u32>>>,
     /// The rows shown, as `flow_id`s; `None`: all.
     rows: Option<Arc<Vec<u32>>>,
     seed: u16,
+}
+
+/// What a cache holds of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Its number in the cache, which no other flow ever gets.
+    pub number: u64,
+    /// Packets and bytes that are held.
+    pub held: Totals,
+}
+
+impl Held {
+    /// The columns.
+    pub const NAMES: [&'static str; 3] = ["held_packets", "held_bytes", "flow_number"];
+
+    /// The value in one of them.
+    pub fn value(&self, column: usize) -> u64 {
+        [self.held.packets, self.held.bytes, self.number][column]
+    }
 }
 
 /// What rows can be sorted by.
@@ -95,6 +117,8 @@ pub enum Order {
     Detail(usize),
     /// Number of a column of identified flows.
     Service(usize),
+    /// Number of a column of [`Held`].
+    Held(usize),
 }
 
 impl Flows {
@@ -120,11 +144,33 @@ impl Flows {
             table: Arc::new(table),
             details: details.map(Arc::new),
             identified: identified.map(Arc::from),
+            held: None,
             schema,
             ids: (!plain).then(|| Arc::new(order)),
             rows: None,
             seed,
         }
+    }
+
+    /// With columns of what is held, in the order of the table. There are no columns of details or services then.
+    #[must_use]
+    pub fn with_held(mut self, held: Vec<Held>) -> Self {
+        let more = Held::NAMES.map(|name| Arc::new(Field::new(name, DataType::UInt64, false)));
+        let fields: Vec<_> = SCHEMA.fields().iter().cloned().chain(more).collect();
+        (self.details, self.identified) = (None, None);
+        self.schema = Arc::new(Schema::new(fields));
+        self.held = Some(Arc::new(held));
+        self
+    }
+
+    /// What is held of a row's flow, where that is known.
+    pub fn held(&self, row: usize) -> Option<Held> {
+        Some(self.held_of(self.id(row))).filter(|_| self.held.is_some())
+    }
+
+    fn held_of(&self, id: u32) -> Held {
+        let held = self.held.as_ref().and_then(|held| held.get(self.number(id) as usize));
+        held.copied().unwrap_or_default()
     }
 
     /// The columns.
@@ -144,6 +190,8 @@ impl Flows {
                 let detailed = if self.details.is_some() { details::SCHEMA.fields().len() } else { own };
                 if column < own {
                     Order::Column(column)
+                } else if self.held.is_some() {
+                    Order::Held(column - own)
                 } else if column < detailed {
                     Order::Detail(column - own)
                 } else {
@@ -274,7 +322,8 @@ impl Flows {
         self.ids.as_ref().map_or(id, |ids| ids[id as usize])
     }
 
-    fn flow(&self, id: u32) -> &Flow {
+    /// The flow of a `flow_id` that is there.
+    pub fn flow(&self, id: u32) -> &Flow {
         self.table.flow(self.number(id))
     }
 
@@ -303,6 +352,7 @@ impl Flows {
                 (Some(a), Some(b)) => services::compare(&a, &b, c),
                 _ => std::cmp::Ordering::Equal,
             },
+            Order::Held(c) => self.held_of(a).value(c).cmp(&self.held_of(b).value(c)),
             Order::Column(c) => match c {
                 0 => a.cmp(&b),
                 1 => text::protocol(x.key.proto).cmp(text::protocol(y.key.proto)),
@@ -411,6 +461,12 @@ impl Flows {
         if self.identified.is_some() {
             let rows: Vec<services::Row<'_>> = ids.iter().filter_map(|&id| self.service_of(id)).collect();
             columns.extend(services::columns(&rows)?);
+        }
+        if self.held.is_some() {
+            let rows: Vec<Held> = ids.iter().map(|&id| self.held_of(id)).collect();
+            for column in 0..Held::NAMES.len() {
+                columns.push(Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.value(column)))));
+            }
         }
         RecordBatch::try_new(self.schema().clone(), columns)
     }

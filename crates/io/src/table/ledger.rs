@@ -14,7 +14,8 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow_ipc::reader::FileReader;
-use arrow_ipc::writer::FileWriter;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+use arrow_ipc::CompressionType;
 use arrow_schema::{ArrowError, Field, Schema};
 use flowkeep_core::cut::ledger::{Chosen, Left, Row};
 use flowkeep_core::cut::{Count, Kept, Unit};
@@ -52,6 +53,17 @@ pub struct About {
     /// By what the packets of the file were chosen before it was trimmed, and of the trimmed file; `None`: they are
     /// all there.
     pub chosen: [Option<Chosen>; 2],
+    /// Whether it was asked what the flows speak.
+    pub identified: bool,
+    /// What the rows call a rule or a service.
+    pub texts: Vec<String>,
+}
+
+impl About {
+    /// The text of a row's rule or service.
+    pub fn text(&self, place: u32) -> Option<&str> {
+        self.texts.get((place as usize).checked_sub(1)?).map(String::as_str)
+    }
 }
 
 /// Which of the two directions: that of the client or that of the server.
@@ -60,7 +72,7 @@ const ROWS: usize = 1 << 16;
 
 /// Writes a ledger.
 pub fn write<W: Write>(out: W, about: &About, rows: &[Row]) -> Result<W, ArrowError> {
-    let first = batch(&rows[..rows.len().min(ROWS)])?;
+    let first = batch(about, &rows[..rows.len().min(ROWS)])?;
     let metadata = HashMap::from([
         ("flowkeep.ledger".to_owned(), VERSION.to_owned()),
         ("flowkeep.digest_in".to_owned(), about.digest_in.clone()),
@@ -75,11 +87,14 @@ pub fn write<W: Write>(out: W, about: &About, rows: &[Row]) -> Result<W, ArrowEr
         ("flowkeep.curve".to_owned(), about.curve.clone()),
         ("flowkeep.chosen_in".to_owned(), chosen_text(about.chosen[0])),
         ("flowkeep.chosen_out".to_owned(), chosen_text(about.chosen[1])),
+        ("flowkeep.identified".to_owned(), about.identified.to_string()),
     ]);
     let schema = Arc::new(Schema::new_with_metadata(first.schema().fields().clone(), metadata));
-    let mut writer = FileWriter::try_new(out, &schema)?;
+    // A row is some 400 bytes, most of them zeros: of small flows a ledger would be as large as their packets.
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let mut writer = FileWriter::try_new_with_options(out, &schema, options)?;
     for rows in rows.chunks(ROWS) {
-        let batch = batch(rows)?;
+        let batch = batch(about, rows)?;
         writer.write(&RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?)?;
     }
     writer.finish()?;
@@ -101,16 +116,21 @@ pub fn read_about<R: Read + Seek>(input: R) -> Result<About, String> {
 }
 
 fn read_checked<R: Read + Seek>(input: R) -> Result<(About, Vec<Row>), String> {
-    let (reader, about) = open(input)?;
+    let (reader, mut about) = open(input)?;
     let mut rows = Vec::new();
+    let mut texts = Texts::default();
+    // Those of early builds have one cutoff for all flows.
+    let cutoffs = about.chosen.map(|chosen| chosen.and_then(|c| c.cutoff).map_or(u64::MAX, |(n, _)| n));
     for batch in reader {
         let batch = batch.map_err(|e| format!("its Arrow data is broken: {e}"))?;
-        read_batch(&batch, &mut rows)?;
+        read_batch(&batch, cutoffs, &mut texts, &mut rows)?;
     }
+    about.texts = texts.all;
     Ok((about, rows))
 }
 
-fn open<R: Read + Seek>(input: R) -> Result<(FileReader<R>, About), String> {
+fn open<R: Read + Seek>(mut input: R) -> Result<(FileReader<R>, About), String> {
+    super::lengths::check(&mut input)?;
     let reader = FileReader::try_new(input, None).map_err(|e| format!("it is no Arrow IPC file: {e}"))?;
     let schema = reader.schema();
     let text = |name: &str| {
@@ -136,6 +156,8 @@ fn open<R: Read + Seek>(input: R) -> Result<(FileReader<R>, About), String> {
         writer: text("writer")?,
         curve: text("curve").unwrap_or_default(),
         chosen: [chosen(&text("chosen_in")?)?, chosen(&text("chosen_out")?)?],
+        identified: text("identified").is_ok_and(|value| value == "true"),
+        texts: Vec::new(),
     };
     Ok((reader, about))
 }
@@ -174,6 +196,26 @@ fn chosen(text: &str) -> Result<Option<Chosen>, String> {
     }
 }
 
+/// Texts, each once.
+#[derive(Default)]
+struct Texts {
+    all: Vec<String>,
+    places: HashMap<String, u32>,
+}
+
+impl Texts {
+    /// The place of a text + 1.
+    fn place(&mut self, text: &str) -> u32 {
+        if let Some(&place) = self.places.get(text) {
+            return place;
+        }
+        self.all.push(text.to_owned());
+        let place = self.all.len() as u32;
+        self.places.insert(text.to_owned(), place);
+        place
+    }
+}
+
 /// A column under construction.
 struct Columns {
     fields: Vec<Field>,
@@ -200,7 +242,7 @@ impl Columns {
     }
 }
 
-fn batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
+fn batch(about: &About, rows: &[Row]) -> Result<RecordBatch, ArrowError> {
     let n = rows.len();
     let clients: Vec<usize> = rows.iter().map(|r| client(&r.flow).0).collect();
     let both = || rows.iter().zip(&clients);
@@ -266,6 +308,31 @@ fn batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         });
     }
     c.add("cut_by", reason.finish()?);
+    let limit = |of: fn(&Row) -> u64| -> ArrayRef {
+        let values = rows.iter().map(|row| Some(of(row)).filter(|&cutoff| cutoff != u64::MAX));
+        Arc::new(values.collect::<PrimitiveArray<UInt64Type>>())
+    };
+    c.add("cutoff", limit(|row| row.cutoff));
+    c.add("input_cutoff", limit(|row| row.was.cutoff));
+    let names: [(&str, Named); 2] = [("allowed_by", |row| row.rule), ("service", |row| row.service)];
+    for (name, of) in names {
+        let mut text = Text::with_capacity(n, 8);
+        for row in rows {
+            text.push(|out| {
+                about.text(of(row)).is_some_and(|text| {
+                    out.push_str(text);
+                    true
+                })
+            });
+        }
+        c.add(name, text.finish()?);
+    }
+    for (name, of) in COUNTERS {
+        for (end, who) in ENDS.iter().enumerate() {
+            let value = |(row, &client): (&Row, &usize)| of(&row.before[client ^ end]);
+            c.number::<UInt64Type>(format!("before_{who}_{name}"), both().map(value));
+        }
+    }
     c.add("continues", Arc::new(rows.iter().map(|r| Some(r.continues)).collect::<BooleanArray>()));
 
     c.number::<UInt8Type>("key_version", rows.iter().map(|r| r.flow.key.version));
@@ -291,11 +358,16 @@ fn batch(rows: &[Row]) -> Result<RecordBatch, ArrowError> {
         c.number::<UInt8Type>(format!("{who}_seen"), both().map(|x| side(x).seen));
     }
     // Whether a text column has nulls differs from batch to batch, the schema must not.
+    let open = |f: &Field| {
+        ["cut_by", "cutoff", "input_cutoff", "allowed_by", "service"].contains(&f.name().as_str())
+    };
     let fields: Vec<Field> =
-        c.fields.into_iter().map(|f| if f.name() == "cut_by" { f.with_nullable(true) } else { f }).collect();
+        c.fields.into_iter().map(|f| if open(&f) { f.with_nullable(true) } else { f }).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), c.arrays)
 }
 
+/// The place of a row's rule or service in the texts.
+type Named = fn(&Row) -> u32;
 type SideCounter = fn(&Side) -> u64;
 const COUNTERS: [(&str, SideCounter); 4] = [
     ("packets", |s| s.packets),
@@ -321,7 +393,12 @@ impl<'a> Lookup<'a> {
     }
 }
 
-fn read_batch(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
+fn read_batch(
+    batch: &RecordBatch,
+    cutoffs: [u64; 2],
+    texts: &mut Texts,
+    rows: &mut Vec<Row>,
+) -> Result<(), String> {
     let l = Lookup(batch);
     let column = |name: &str| l.number::<UInt64Type>(name);
     let small = |name: &str| l.number::<UInt8Type>(name);
@@ -367,12 +444,46 @@ fn read_batch(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
     let input_heads = pair(&|who| format!("input_head_{who}_packets"));
     let input_heads = [column(&input_heads[0])?, column(&input_heads[1])?];
 
+    let limits = ["input_cutoff", "cutoff"].map(|name| {
+        batch
+            .column_by_name(name)
+            .map(|array| array.as_primitive_opt::<UInt64Type>().ok_or_else(|| wrong(name)))
+    });
+    let [limit_in, limit_out] = limits.map(Option::transpose);
+    let (limit_in, limit_out) = (limit_in?, limit_out?);
+    let limit = |column: Option<&PrimitiveArray<UInt64Type>>, i: usize, without: u64| {
+        column.map_or(without, |c| if c.is_null(i) { u64::MAX } else { c.value(i) })
+    };
+    let [rules, services] = ["allowed_by", "service"].map(|name| {
+        let array = batch.column_by_name(name);
+        array.map(|array| array.as_string_opt::<i32>().ok_or_else(|| wrong(name))).transpose()
+    });
+    let (rules, services) = (rules?, services?);
+    let mut named = |column: Option<&arrow_array::StringArray>, i: usize| {
+        column.filter(|c| !c.is_null(i)).map_or(0, |c| texts.place(c.value(i)))
+    };
+    let mut befores = Vec::new();
+    if batch.column_by_name("before_client_packets").is_some() {
+        for name in ENDS {
+            for (what, _) in COUNTERS {
+                befores.push(column(&format!("before_{name}_{what}"))?);
+            }
+        }
+    }
+
     for i in 0..batch.num_rows() {
         let mut sides = [Side::default(); 2];
         let mut kept = [Kept::default(); 2];
         let mut head = [heads[0].value(i), heads[1].value(i)];
         let input_head = [input_heads[0].value(i), input_heads[1].value(i)];
-        let mut was = Left { packets: input.value(i), head: input_head };
+        let cutoff = limit(limit_out, i, cutoffs[1]);
+        let mut was =
+            Left { packets: input.value(i), head: input_head, cutoff: limit(limit_in, i, cutoffs[0]) };
+        let mut before = [Side::default(); 2];
+        for (of, side) in befores.chunks(4).zip(&mut before) {
+            (side.packets, side.bytes) = (of[0].value(i), of[1].value(i));
+            (side.wire, side.payload) = (of[2].value(i), of[3].value(i));
+        }
         let mut addresses = [([0; 16], 0); 2];
         for (end, ((ip, port), counters, tcp, (window, wscale, seen))) in ends.iter().enumerate() {
             sides[end] = Side {
@@ -399,6 +510,7 @@ fn read_batch(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
             kept.swap(0, 1);
             head.swap(0, 1);
             was.head.swap(0, 1);
+            before.swap(0, 1);
         }
         let key = Key {
             lo: addresses[0].0,
@@ -425,7 +537,8 @@ fn read_batch(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
             side: sides,
         };
         let (continues, shortened) = (continues.value(i), shortened.value(i));
-        rows.push(Row { flow, continues, kept, shortened, head, was });
+        let (rule, service) = (named(rules, i), named(services, i));
+        rows.push(Row { flow, continues, kept, shortened, head, was, cutoff, before, rule, service });
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ pub mod column;
 pub mod details;
 pub mod flows;
 pub mod ledger;
+mod lengths;
 pub mod services;
 pub mod sizes;
 pub mod text;

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, UInt8Array};
+use arrow_array::builder::{BooleanBuilder, UInt8Builder};
+use arrow_array::ArrayRef;
 use arrow_schema::{ArrowError, DataType, Field};
 use flowkeep_core::flow::Flow;
 use flowkeep_core::identify::flows::{Column, COLUMNS};
@@ -64,33 +65,55 @@ pub fn compare(a: &Row<'_>, b: &Row<'_>, column: usize) -> Ordering {
     a.value(column).cmp(&b.value(column))
 }
 
-/// The columns of some rows.
-pub fn columns(rows: &[Row<'_>]) -> Result<Vec<ArrayRef>, ArrowError> {
-    COLUMNS.iter().map(|&(column, _)| array(rows, column)).collect()
+/// A column that is being filled.
+enum Filling {
+    Text(Text),
+    Numbers(UInt8Builder),
+    Flags(BooleanBuilder),
 }
 
-fn array(rows: &[Row<'_>], column: Column) -> Result<ArrayRef, ArrowError> {
-    match column {
-        Column::Confidence => {
-            let values = rows.iter().map(|row| row.identified.confidence(row.number));
-            Ok(Arc::new(values.collect::<UInt8Array>()))
-        }
-        Column::PortMismatch => {
-            let values = rows.iter().map(|row| row.identified.port_mismatch(row.number, row.flow));
-            Ok(Arc::new(values.collect::<BooleanArray>()))
-        }
-        _ => {
-            let mut text = Text::with_capacity(rows.len(), 8);
-            for row in rows {
-                text.push(|out| match row.value(column) {
-                    Value::Text(value) => {
-                        out.push_str(&value);
-                        true
-                    }
-                    _ => false,
-                });
-            }
-            text.finish()
+impl Filling {
+    fn of(column: Column, rows: usize) -> Self {
+        match column {
+            Column::Confidence => Self::Numbers(UInt8Builder::with_capacity(rows)),
+            Column::PortMismatch => Self::Flags(BooleanBuilder::with_capacity(rows)),
+            _ => Self::Text(Text::with_capacity(rows, 8)),
         }
     }
+
+    fn push(&mut self, value: Value<'_>) {
+        match (self, value) {
+            (Self::Text(text), Value::Text(value)) => text.push_str(&value),
+            (Self::Text(text), _) => text.push(|_| false),
+            (Self::Numbers(numbers), Value::Number(value)) => numbers.append_value(value),
+            (Self::Numbers(numbers), _) => numbers.append_null(),
+            (Self::Flags(flags), Value::Flag(value)) => flags.append_value(value),
+            (Self::Flags(flags), _) => flags.append_null(),
+        }
+    }
+
+    fn finish(self) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Text(text) => text.finish(),
+            Self::Numbers(mut numbers) => Ok(Arc::new(numbers.finish())),
+            Self::Flags(mut flags) => Ok(Arc::new(flags.finish())),
+        }
+    }
+}
+
+/// The columns of some rows. Most rows of small flows are blank, so each row is asked that first.
+pub fn columns(rows: &[Row<'_>]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let mut filling: Vec<_> = COLUMNS.iter().map(|&(column, _)| Filling::of(column, rows.len())).collect();
+    for row in rows {
+        if row.identified.is_blank(row.number) {
+            for column in &mut filling {
+                column.push(Value::Null);
+            }
+            continue;
+        }
+        for (filling, &(column, _)) in filling.iter_mut().zip(&COLUMNS) {
+            filling.push(row.value(column));
+        }
+    }
+    filling.into_iter().map(Filling::finish).collect()
 }

@@ -174,8 +174,18 @@ mod tests {
             side: [Side::default(); 2],
         };
         let was = CoreLeft::default();
-        let mut row =
-            Row { flow, continues: false, kept: [Kept::default(); 2], shortened: 0, head: [0; 2], was };
+        let mut row = Row {
+            flow,
+            continues: false,
+            kept: [Kept::default(); 2],
+            shortened: 0,
+            head: [0; 2],
+            was,
+            cutoff: u64::MAX,
+            before: [Side::default(); 2],
+            rule: 0,
+            service: 0,
+        };
         for end in 0..2 {
             row.flow.side[end].bytes = bytes[end];
             row.flow.side[end].packets = bytes[end] / 100;

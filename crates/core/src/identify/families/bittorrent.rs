@@ -54,7 +54,7 @@ pub const FAMILY: Family = Family {
             name: "local-discovery",
             on: UDP,
             client: Starts::With(&[b"BT"]),
-            server: Starts::Any,
+            server: Starts::With(&[b"BT"]),
             check: local,
         },
         Rule {

@@ -3,8 +3,9 @@
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
 use super::super::text::{decimal, is_ascii, is_one_of, is_text, word};
-use super::super::verdict::confidence::{LIKELY, STRONG, SURE};
-use super::super::verdict::{ensure, Step, Stop};
+use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
+use super::super::verdict::{ensure, Match, Step, Stop, Verdict};
+use super::super::view::{View, Who};
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -92,6 +93,14 @@ pub const FAMILY: Family = Family {
             client: Starts::Any,
             server: Starts::Any,
             check: |v| v.asked(LIKELY, |b| skinny(b, true), |b| skinny(b, false), |(), ()| true),
+        },
+        Rule {
+            label: "sccp-skinny",
+            name: "stream",
+            on: TCP,
+            client: Starts::Byte(|byte| byte >= 4 && byte.is_multiple_of(4)),
+            server: Starts::Byte(|byte| byte >= 4 && byte.is_multiple_of(4)),
+            check: skinny_stream,
         },
         Rule {
             label: "teamspeak3",
@@ -183,6 +192,33 @@ fn megaco(bytes: &[u8]) -> Step<()> {
     }
 }
 
+/// A connection seen from the middle: messages of the phone one way, of the manager the other.
+fn skinny_stream(v: &View<'_>) -> Verdict {
+    let phone = skinny_chain(v.client.bytes, |message| message <= 0x54)?;
+    let manager = skinny_chain(v.server.bytes, |message| matches!(message, 0x81..=0x9f | 0x100..=0x15f))?;
+    match (phone, manager) {
+        (1.., 2..) | (2.., 1..) => Ok(Match::new(ANSWERED)),
+        (4.., _) => Ok(Match::new(STRONG)),
+        (_, 4..) => Ok(Match::new(STRONG).at(Who::Server, 0, 12)),
+        _ => Err(Stop::More),
+    }
+}
+
+/// Messages one behind the other, each a length, a version and a number of those allowed; how many.
+fn skinny_chain(bytes: &[u8], allowed: fn(u32) -> bool) -> Step<u32> {
+    let mut c = Cursor::new(bytes);
+    let mut count = 0;
+    while c.left() >= 12 && count < 8 {
+        let (len, version, message) = (c.u32le()? as usize, c.u32le()?, c.u32le()?);
+        ensure((4..=2000).contains(&len) && matches!(version, 0 | 0x0b | 0x11..=0x16) && allowed(message))?;
+        if c.skip(len - 4).is_err() {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// Length, version and a message the phone (or the manager) begins with.
 fn skinny(bytes: &[u8], phone: bool) -> Step<()> {
     let mut c = Cursor::new(bytes);
@@ -269,6 +305,10 @@ mod tests {
         udp().c("MEGACO/x [10.0.0.1]:2944 Transaction=1{").is_nothing();
         let register = cat(&[&hex("28000000 00000000 01000000"), b"SEP001122334455\0", &[0; 20]]);
         tcp().c(&register).is("sccp-skinny");
+        let alive = tcp().midway().c(hex("04000000 00000000 00000000")).s(hex("04000000 00000000 00010000"));
+        alive.clone().is_nothing();
+        alive.clone().s(hex("08000000 00000000 8f000000 01000000")).is("sccp-skinny");
+        alive.s(hex("08000000 00000000 ff000000 01000000")).is_nothing();
         tcp().c(cat(&[&hex("28000000 00000000 02000000"), b"SEP001122334455\0", &[0; 20]])).is_nothing();
     }
 

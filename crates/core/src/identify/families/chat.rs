@@ -1,11 +1,13 @@
 //! Chat: XMPP, IRC, OSCAR, MSN, Yahoo, Gadu-Gadu, WhatsApp, Telegram, WeChat.
 
 use super::super::cursor::Cursor;
+use super::super::engine::WINDOW;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP};
 use super::super::text::{contains, decimal, is_one_of, is_text, word};
 use super::super::verdict::confidence::{ANSWERED, HELD, LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -144,9 +146,9 @@ fn xmpp(v: &View<'_>) -> Verdict {
     let client = maybe(v.client.parse(stream))?;
     let server = maybe(v.server.parse(stream))?;
     let sent = v.client.bytes;
-    if client.is_some() && contains(&sent[sent.len().saturating_sub(700)..], b"<starttls") {
+    if client.is_some() && contains(&sent[..sent.len().min(WINDOW)], b"<starttls") {
         if sent.windows(3).any(|w| w == [b'>', 22, 3]) {
-            return Ok(Match::new(ANSWERED).under("tls"));
+            return Ok(Match::new(ANSWERED).under("tls").want(awaited(sent)));
         }
         return Ok(Match::new(if v.done { ANSWERED } else { HELD }));
     }
@@ -179,11 +181,10 @@ fn irc(v: &View<'_>) -> Verdict {
         let mut c = Cursor::new(bytes);
         let mut both = [false; 2];
         for _ in 0..4 {
-            let line = match c.line(510) {
+            let line = match c.text_line(510) {
                 Err(Stop::More) if both != [false; 2] => break,
                 line => line?,
             };
-            ensure(is_text(line))?;
             let (verb, rest) = word(line);
             if is_one_of(verb, &[b"NICK"]) {
                 ensure(!rest.is_empty() && rest.len() <= 64)?;
@@ -204,21 +205,24 @@ fn irc(v: &View<'_>) -> Verdict {
         Ok(both == [true; 2])
     }))?;
     let told = maybe(v.server.parse(|bytes| {
-        let line = Cursor::new(bytes).line(510)?;
-        ensure(is_text(line))?;
-        let (first, rest) = word(line);
+        let (first, rest) = word(Cursor::new(bytes).text_line(510)?);
         if first.starts_with(b":") {
-            let verb = word(rest).0;
-            return ensure(
+            let (verb, rest) = word(rest);
+            ensure(
                 decimal(verb).is_some_and(|code| verb.len() == 3 && code < 999)
                     || is_one_of(verb, &[b"NOTICE", b"CAP", b"PING", b"MODE"]),
-            );
+            )?;
+            // A server with a name of several parts that greets.
+            let greets = is_one_of(verb, &[b"NOTICE", b"001", b"CAP"]) && contains(rest, b" :");
+            return Ok(greets && first.contains(&b'.'));
         }
-        ensure(is_one_of(first, &[b"NOTICE", b"PING", b"ERROR", b"CAP"]) && !rest.is_empty())
+        ensure(is_one_of(first, &[b"NOTICE", b"PING", b"ERROR", b"CAP"]) && !rest.is_empty())?;
+        Ok(false)
     }))?;
     match (asked, told) {
-        (Some(_), Some(())) => Ok(Match::new(ANSWERED)),
+        (Some(_), Some(_)) => Ok(Match::new(ANSWERED)),
         (Some(true), None) => Ok(Match::new(STRONG)),
+        (None, Some(true)) if v.done => Ok(Match::new(LIKELY).at(Who::Server, 0, 16)),
         _ => Err(Stop::More),
     }
 }

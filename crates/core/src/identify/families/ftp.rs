@@ -7,6 +7,7 @@ use super::super::verdict::confidence::{ANSWERED, HELD, LIKELY};
 use super::super::verdict::{ensure, maybe, Match, Stop, Verdict};
 use super::super::view::{View, Who};
 use super::mail::command;
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -50,7 +51,10 @@ fn ftp(v: &View<'_>) -> Verdict {
             let sent = v.client.bytes;
             if contains(&sent[..sent.len().min(64)], b"AUTH TLS") {
                 if sent.windows(3).any(|w| w == [b'\n', 22, 3]) {
-                    return Ok(Match::new(ANSWERED).under("tls").at(Who::Client, 0, 8));
+                    return Ok(Match::new(ANSWERED)
+                        .under("tls")
+                        .at(Who::Client, 0, 8)
+                        .want(awaited(v.client.bytes)));
                 }
                 return Ok(Match::new(if v.done { ANSWERED } else { HELD }));
             }

@@ -5,7 +5,7 @@ use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
 use super::super::text::{is_ascii, is_text};
 use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
-use super::super::view::View;
+use super::super::view::{View, Who};
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -151,7 +151,10 @@ pub const FAMILY: Family = Family {
             on: TCP,
             client: Starts::Byte(|byte| (13..=20).contains(&byte)),
             server: Starts::Byte(|byte| byte < 0x60),
-            check: |v| v.client.parse(terraria).map(|()| Match::new(SURE)),
+            check: |v| {
+                ensure(v.first_speaker() == Who::Client)?;
+                v.client.parse(terraria).map(|()| Match::new(SURE))
+            },
         },
         Rule {
             label: "samp",
@@ -169,6 +172,7 @@ const RAKNET: Starts = Starts::Byte(|byte| matches!(byte, 1 | 2 | 5 | 6 | 7 | 8 
 
 /// A handshake: version, host, port, and what for; or the ping of old clients.
 fn minecraft(v: &View<'_>) -> Verdict {
+    ensure(v.first_speaker() == Who::Client)?;
     let ask = |bytes: &[u8]| {
         let mut c = Cursor::new(bytes);
         if bytes[0] == 0xfe {
@@ -176,7 +180,7 @@ fn minecraft(v: &View<'_>) -> Verdict {
                 .map(|()| true);
         }
         let len = c.base128(2)? as usize;
-        ensure((6..=300).contains(&len))?;
+        ensure((6..=300).contains(&len) && c.peek()? == 0)?;
         let mut body = c.sub(len)?;
         ensure(body.u8()? == 0)?;
         let version = body.base128(4)?;

@@ -6,6 +6,7 @@ use super::super::text::{contains, is_text};
 use super::super::verdict::confidence::{ANSWERED, HELD, STRONG};
 use super::super::verdict::{ensure, Match, Step, Stop, Verdict};
 use super::super::view::View;
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -130,7 +131,7 @@ fn ldap(v: &View<'_>) -> Verdict {
         let sent = v.client.bytes;
         let shown = &sent[..sent.len().min(128)];
         if contains(shown, &[22, 3]) {
-            return Ok(Match::new(ANSWERED).under("tls"));
+            return Ok(Match::new(ANSWERED).under("tls").want(awaited(v.client.bytes)));
         }
         return Ok(Match::new(if v.done { ANSWERED } else { HELD }));
     }

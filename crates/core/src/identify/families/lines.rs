@@ -88,11 +88,8 @@ pub const FAMILY: Family = Family {
                 ensure(v.first_speaker() == Who::Client)?;
                 v.both(
                     |bytes| {
-                        let line = Cursor::new(bytes).line(300)?;
-                        ensure(
-                            is_text(line)
-                                && (line.is_empty() || line.starts_with(b"/") || !line.contains(&b' ')),
-                        )
+                        let line = Cursor::new(bytes).text_line(300)?;
+                        ensure(line.is_empty() || line.starts_with(b"/") || !line.contains(&b' '))
                     },
                     menu,
                     |(), ()| true,
@@ -176,8 +173,7 @@ fn whois(v: &View<'_>) -> Verdict {
     v.both(
         |bytes| {
             let mut c = Cursor::new(bytes);
-            let line = c.line(200)?;
-            ensure(is_text(line) && c.is_empty() && !line.is_empty())
+            ensure(!c.text_line(200)?.is_empty() && c.is_empty())
         },
         |bytes| {
             const KEYS: [&[u8]; 10] = [
@@ -195,9 +191,7 @@ fn whois(v: &View<'_>) -> Verdict {
             let mut c = Cursor::new(bytes);
             let mut comments = 0;
             for _ in 0..12 {
-                let line = c.line(400)?;
-                ensure(is_text(line))?;
-                let line = line.trim_ascii();
+                let line = c.text_line(400)?.trim_ascii();
                 if line.starts_with(b"%") || line.starts_with(b"#") {
                     comments += 1;
                 } else if KEYS.iter().any(|key| has_prefix(line, key)) {
@@ -217,9 +211,7 @@ fn whois(v: &View<'_>) -> Verdict {
 
 /// Lines of a type and a name, a selector, a host and a port between tabs.
 fn menu(bytes: &[u8]) -> Step<()> {
-    let line = Cursor::new(bytes).line(1000)?;
-    ensure(is_text(line))?;
-    let mut parts = line.split(|&byte| byte == b'\t').skip(1);
+    let mut parts = Cursor::new(bytes).text_line(1000)?.split(|&byte| byte == b'\t').skip(1);
     let (_selector, host, port) = (parts.next(), parts.next(), parts.next());
     ensure(host.is_some_and(is_ascii) && port.is_some_and(|port| decimal(port.trim_ascii()).is_some()))
 }

@@ -6,6 +6,7 @@ use super::super::text::{contains, find, is_one_of, is_text, replies, word};
 use super::super::verdict::confidence::{ANSWERED, HELD, LIKELY, STRONG};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -76,7 +77,7 @@ pub(super) fn with_starttls(v: &View<'_>, ask: &[u8], lines_before: usize) -> Ma
         let rest = &sent[at + ask.len()..];
         let rest = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
         if rest.starts_with(&[22, 3]) {
-            return Match::new(ANSWERED).under("tls").at(Who::Client, at, ask.len());
+            return Match::new(ANSWERED).under("tls").at(Who::Client, at, ask.len()).want(awaited(sent));
         }
         return Match::new(if v.done { ANSWERED } else { HELD }).at(Who::Client, 0, 16);
     }
@@ -178,16 +179,22 @@ fn imap(v: &View<'_>) -> Verdict {
         ensure(is_text(line))?;
         let (status, rest) = word(line);
         ensure(is_one_of(status, &[b"OK", b"PREAUTH", b"BYE", b"CAPABILITY", b"ID"]))?;
-        Ok(contains(rest, b"IMAP"))
+        // Some say it in the greeting, others when they are asked.
+        Ok(contains(rest, b"IMAP") || contains(&bytes[..bytes.len().min(512)], b"* CAPABILITY IMAP4"))
     }))?;
     let asked = maybe(v.client.parse(|bytes| {
         let (tag, rest) = command(bytes)?;
         ensure(!tag.is_empty() && tag.len() <= 32 && tag.iter().all(u8::is_ascii_graphic))?;
-        let verb = word(rest).0;
-        ensure(is_one_of(verb, IMAP))
+        let (verb, arguments) = word(rest);
+        ensure(is_one_of(verb, IMAP))?;
+        // Not said by any other protocol behind a tag.
+        Ok(tag.iter().any(u8::is_ascii_digit)
+            && (is_one_of(verb, &[b"CAPABILITY", b"STARTTLS", b"NAMESPACE"]) && arguments.is_empty()
+                || is_one_of(verb, &[b"LOGIN", b"AUTHENTICATE", b"LIST", b"LSUB"]) && !arguments.is_empty()))
     }))?;
     match (greeting, asked) {
-        (Some(_), Some(())) => Ok(with_starttls(v, b"STARTTLS", 2)),
+        (None, Some(true)) if v.done => Ok(Match::new(LIKELY)),
+        (Some(_), Some(_)) => Ok(with_starttls(v, b"STARTTLS", 2)),
         (Some(true), None) => Ok(Match::new(STRONG).at(Who::Server, 0, 16)),
         _ => Err(Stop::More),
     }

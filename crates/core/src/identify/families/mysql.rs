@@ -6,6 +6,7 @@ use super::super::text::is_ascii;
 use super::super::verdict::confidence::{ANSWERED, STRONG};
 use super::super::verdict::{closed, ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -31,7 +32,9 @@ fn mysql(v: &View<'_>) -> Verdict {
     let login = maybe(v.client.parse(login))?;
     v.server.parse(greeting)?;
     match login {
-        Some(true) => Ok(Match::new(ANSWERED).under("tls").at(Who::Server, 0, 12)),
+        Some(true) => {
+            Ok(Match::new(ANSWERED).under("tls").at(Who::Client, 0, 12).want(awaited(v.client.bytes)))
+        }
         Some(false) => Ok(Match::new(ANSWERED).at(Who::Server, 0, 12)),
         None => Ok(Match::new(STRONG).at(Who::Server, 0, 12)),
     }

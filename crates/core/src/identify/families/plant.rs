@@ -451,6 +451,13 @@ fn hse(bytes: &[u8]) -> Step<(u8, u8)> {
     let mut c = Cursor::new(bytes);
     let (version, options, kind, service) = (c.u8()?, c.u8()?, c.u8()?, c.u8()?);
     ensure(version == 1 && options & 0x07 == 0 && (1..=4).contains(&(kind >> 2)) && kind & 3 < 3)?;
+    // Sessions and system management have few services; which, depends on whether they are confirmed.
+    ensure(match (kind >> 2, service >> 7, service & 0x7f) {
+        (1, 1, 1 | 3) | (2, 0, 1 | 2 | 16) | (2, 1, 3 | 12 | 14 | 15) | (4, 0, 1) => true,
+        (3, _, number) => number <= 96,
+        (4, 1, number) => number <= 3,
+        _ => false,
+    })?;
     c.skip(4)?;
     let len = c.u32()? as usize;
     ensure((12..=4096).contains(&len) && len == bytes.len())?;
@@ -527,7 +534,8 @@ mod tests {
         udp().c(hex("01 00 00 00 0001 000e 01 00007530 00")).is_nothing();
         udp().c(hex("0e10 07 00 0000 3001 0200 0000 aabb 0100")).is("ethercat");
         udp().c(hex("0e10 0f 00 0000 3001 0200 0000 aabb 0100")).is_nothing();
-        udp().c(hex("01 00 08 03 00000000 00000010 00000001")).is("ff-hse");
+        udp().c(hex("01 00 08 83 00000000 00000010 00000001")).is("ff-hse");
+        udp().c(hex("01 00 08 03 00000000 00000010 00000001")).is_nothing();
         udp().c(hex("01 00 08 03 00000000 00000011 00000001")).is_nothing();
         let rpc = cat(&[
             &hex("04 00 20 00 10 00 00 00"),

@@ -6,6 +6,7 @@ use super::super::text::is_text;
 use super::super::verdict::confidence::{ANSWERED, HELD, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
 use super::super::view::{View, Who};
+use super::tls::awaited;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -41,7 +42,7 @@ fn postgres(v: &View<'_>) -> Verdict {
         let rest = &v.client.bytes[used..];
         ensure(matches!(answer, b'S' | b'N' | b'G' | b'E'))?;
         return Ok(match (answer, rest) {
-            (b'S', [22, 3, ..]) => Match::new(ANSWERED).under("tls"),
+            (b'S', [22, 3, ..]) => Match::new(ANSWERED).under("tls").want(awaited(v.client.bytes)),
             (b'S' | b'G', []) if !v.done => Match::new(HELD),
             _ => Match::new(ANSWERED),
         });

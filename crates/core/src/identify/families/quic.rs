@@ -1,7 +1,7 @@
 //! QUIC by its long headers (RFC 9000 §17.2, RFC 9369, drafts) and Google's older one.
 
 use super::super::cursor::Cursor;
-use super::super::names::quic::{client_hello, MAX_DATAGRAMS};
+use super::super::names::quic::{client_hello, is_reserved, MAX_DATAGRAMS};
 use super::super::rule::{Family, Protocol, Rule, Starts, UDP};
 use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
@@ -61,7 +61,7 @@ fn long_header(bytes: &[u8]) -> Step<Head<'_>> {
     let first = c.u8()?;
     ensure(first & 0x80 != 0)?;
     let version = c.u32()?;
-    let grease = version & 0x0f0f_0f0f == 0x0a0a_0a0a;
+    let grease = is_reserved(version);
     // The fixed bit may be greased (RFC 9287): a known version is enough.
     ensure(version == 0 || grease || is_known(version))?;
     if matches!(version, 0x5130_3434..=0x5130_3436) {
@@ -105,19 +105,22 @@ fn long_header(bytes: &[u8]) -> Step<Head<'_>> {
 }
 
 fn quic(v: &View<'_>) -> Verdict {
+    if v.client.is_silent() {
+        v.server.parse(long_header)?;
+    }
     let asked = v.client.parse(long_header)?;
     ensure(asked.version != 0)?;
     let first = v.client.first_len();
     let padded = asked.initial && first >= 1200 && asked.target.len() >= 8;
     // An Initial that opens leaves no doubt; a hello over several datagrams is worth waiting for.
-    let opened = if asked.initial && asked.version & 0x0f0f_0f0f != 0x0a0a_0a0a {
+    let opened = if asked.initial {
         client_hello(v.client.datagrams().map(|(bytes, _)| bytes))
     } else {
         Err(Stop::No)
     };
     let sure = match &opened {
         Ok((_, true)) => Some(0),
-        Ok((_, false)) | Err(Stop::More) if v.client.grams.len() < MAX_DATAGRAMS && v.server.is_silent() => {
+        Ok((_, false)) | Err(Stop::More) if v.client.grams.len() < MAX_DATAGRAMS => {
             Some(v.client.bytes.len() + 1500)
         }
         Ok(_) | Err(Stop::More) => Some(0),
@@ -150,6 +153,7 @@ fn quic(v: &View<'_>) -> Verdict {
 
 /// gQUIC up to Q043: flags, connection id, version as text, and a packet number.
 fn google(v: &View<'_>) -> Verdict {
+    ensure(v.first_speaker() == Who::Client)?;
     let id = v.client.parse(|bytes| {
         let mut c = Cursor::new(bytes);
         let flags = c.u8()?;

@@ -1,11 +1,11 @@
 //! RDP: the negotiation in an X.224 connection request (MS-RDPBCGR §2.2.1.1).
 
 use super::super::cursor::Cursor;
-use super::super::rule::{Family, Protocol, Rule, Starts, TCP};
+use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
 use super::super::text::is_ascii;
-use super::super::verdict::confidence::{STRONG, WEAK};
+use super::super::verdict::confidence::{STRONG, SURE, WEAK};
 use super::super::verdict::{ensure, Step, Verdict};
-use super::super::view::View;
+use super::super::view::{View, Who};
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -13,19 +13,61 @@ pub const FAMILY: Family = Family {
     protocols: &[Protocol {
         label: "rdp",
         title: "Remote Desktop Protocol",
-        on: TCP,
+        on: TCP | UDP,
         ports: &[3389],
         spec: "MS-RDPBCGR",
     }],
-    rules: &[Rule {
-        label: "rdp",
-        name: "negotiation",
-        on: TCP,
-        client: Starts::With(&[b"\x03\x00"]),
-        server: Starts::With(&[b"\x03\x00"]),
-        check: rdp,
-    }],
+    rules: &[
+        Rule {
+            label: "rdp",
+            name: "negotiation",
+            on: TCP,
+            client: Starts::With(&[b"\x03\x00"]),
+            server: Starts::With(&[b"\x03\x00"]),
+            check: rdp,
+        },
+        Rule {
+            label: "rdp",
+            name: "udp-syn",
+            on: UDP,
+            client: Starts::With(&[b"\xff\xff"]),
+            server: Starts::Any,
+            check: |v| {
+                ensure(v.first_speaker() == Who::Client)?;
+                v.pair(SURE, syn, syn_ack, |&asked, &answered| asked == answered)
+            },
+        },
+    ],
 };
+
+/// Opens RDP over UDP (MS-RDPEUDP §2.2.2.1, §2.2.2.5): no acknowledgment yet, the SYN flag, both MTUs, and zeros
+/// up to the size of the MTU. Gives the initial sequence number.
+fn syn(bytes: &[u8]) -> Step<u32> {
+    let mut c = Cursor::new(bytes);
+    ensure(c.u32()? == u32::MAX && c.u16()? > 0)?;
+    ensure(c.u16()? & 0x0005 == 1)?;
+    let number = c.u32()?;
+    ensure(mtu(c.u16()?) && mtu(c.u16()?) && bytes.len() >= 1132)?;
+    // Correlation, extension and the hash of a cookie take 32, 4 and 32 bytes (§2.2.2.8, §2.2.2.9).
+    c.skip(68)?;
+    ensure(c.rest().iter().all(|&byte| byte == 0))?;
+    Ok(number)
+}
+
+/// Answers: what is acknowledged, SYN and ACK.
+fn syn_ack(bytes: &[u8]) -> Step<u32> {
+    let mut c = Cursor::new(bytes);
+    let number = c.u32()?;
+    c.skip(2)?;
+    ensure(c.u16()? & 0x0005 == 5)?;
+    c.skip(4)?;
+    ensure(mtu(c.u16()?) && mtu(c.u16()?))?;
+    Ok(number)
+}
+
+fn mtu(value: u16) -> bool {
+    (1132..=1232).contains(&value)
+}
 
 fn rdp(v: &View<'_>) -> Verdict {
     let asked = v.client.parse(request)?;
@@ -76,7 +118,7 @@ fn confirm(bytes: &[u8]) -> Step<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testkit::{cat, hex, tcp};
+    use super::super::super::testkit::{cat, hex, tcp, udp};
 
     #[test]
     fn a_negotiation_is_rdp() {
@@ -86,6 +128,21 @@ mod tests {
         let cookie = b"Cookie: mstshash=joe\r\n";
         let len = 11 + cookie.len() as u8;
         tcp().c(cat(&[&[3, 0, 0, len, len - 5, 0xe0, 0, 0, 0, 0, 0], cookie])).is("rdp");
+    }
+
+    #[test]
+    fn an_opening_of_its_own_transport_is_rdp() {
+        let open = |text: &str, len: usize| {
+            let mut bytes = hex(text);
+            bytes.resize(len, 0);
+            bytes
+        };
+        let ask = open("ffffffff 0040 1201 12345678 04d0 04d0 1111 0001 0002", 1232);
+        let answer = open("12345678 0040 0005 9abcdef0 04d0 04d0", 1232);
+        udp().c(&ask).s(&answer).is("rdp");
+        udp().c(&ask).is("rdp");
+        udp().c(open("ffffffff 0040 1201 12345678 04d0 05d0", 1232)).is_nothing();
+        udp().c(open("ffffffff 0040 1201 12345678 04d0 04d0", 80)).is_nothing();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP};
 use super::super::text::{decimal, is_one_of, is_text, word};
-use super::super::verdict::confidence::{LIKELY, STRONG};
+use super::super::verdict::confidence::STRONG;
 use super::super::verdict::{ensure, Step, Stop, Verdict};
 use super::super::view::{View, Who};
 
@@ -91,11 +91,9 @@ fn reply(bytes: &[u8]) -> Step<()> {
 /// A line typed by hand or sent by a health check.
 fn inline(v: &View<'_>) -> Verdict {
     ensure(v.first_speaker() == Who::Client)?;
-    v.server.first()?;
-    v.pair(
-        LIKELY,
+    v.both(
         |bytes| {
-            let line = Cursor::new(bytes).line(512)?;
+            let line = Cursor::new(bytes).text_line(512)?;
             ensure(is_one_of(
                 word(line).0,
                 &[

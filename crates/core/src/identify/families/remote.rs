@@ -202,8 +202,8 @@ fn options(bytes: &[u8]) -> Step<u32> {
             _ => return Err(Stop::No),
         }
     }
-    let after = &c.rest()[..c.left().min(16)];
-    ensure(count == 0 || after.iter().all(|&byte| !matches!(byte, 1..=6 | 14..=26 | 28..=31)))?;
+    let after = &c.rest()[..c.left().min(if count == 0 { 64 } else { 16 })];
+    ensure(after.iter().all(|&byte| !matches!(byte, 1..=6 | 14..=26 | 28..=31)))?;
     Ok(count)
 }
 

@@ -220,15 +220,10 @@ fn ripng(bytes: &[u8]) -> Step<()> {
 
 fn hsrp(bytes: &[u8], whole: usize) -> Step<()> {
     let mut c = Cursor::new(bytes);
-    let (version, code, state) = (c.u8()?, c.u8()?, c.u8()?);
-    if version == 1 && code == 40 {
-        // Version 2 is made of elements: group state first.
-        let (operation, state, family) = (c.u8()?, c.u8()?, c.u8()?);
-        ensure(state >= 1 && bytes[2] == 2 && operation <= 2 && state <= 6 && matches!(family, 4 | 6))?;
-        c.skip(2 + 6 + 4)?;
-        let (hello, hold) = (c.u32()?, c.u32()?);
-        return ensure(hello > 0 && hello < hold && hold < 10_000_000 && whole >= 42);
+    if matches!(bytes, [1, 40, ..] | [2, 4, ..]) {
+        return hsrp2(&mut c);
     }
+    let (version, code, state) = (c.u8()?, c.u8()?, c.u8()?);
     ensure(version == 0 && code <= 2 && matches!(state, 0 | 1 | 2 | 4 | 8 | 16))?;
     let (hello, hold, _priority, _group, zero) = (c.u8()?, c.u8()?, c.u8()?, c.u8()?, c.u8()?);
     ensure(hello > 0 && hello < hold && zero == 0)?;
@@ -241,6 +236,32 @@ fn hsrp(bytes: &[u8], whole: usize) -> Step<()> {
     )?;
     c.skip(4)?;
     ensure(whole == 20 || (whole > 20 && c.peek()? == 4))
+}
+
+/// Version 2 is made of elements to its end: the state of a group, that of an interface, authentication.
+fn hsrp2(c: &mut Cursor<'_>) -> Step<()> {
+    while !c.is_empty() {
+        let (kind, len) = (c.u8()?, usize::from(c.u8()?));
+        let mut element = c.sub(len)?;
+        match (kind, len) {
+            (1, 40) => {
+                let (version, operation, state, family) =
+                    (element.u8()?, element.u8()?, element.u8()?, element.u8()?);
+                ensure(
+                    version == 2 && operation <= 2 && (1..=6).contains(&state) && matches!(family, 4 | 6),
+                )?;
+                element.skip(2 + 6 + 4)?;
+                let (hello, hold) = (element.u32()?, element.u32()?);
+                ensure(hello > 0 && hello < hold && hold < 10_000_000)?;
+            }
+            // Groups that are active and passive.
+            (2, 4) => ensure(element.u16()? < 4096 && element.u16()? < 4096)?,
+            (3, 8) => {}
+            (4, 28) => ensure(element.u8()? == 1)?,
+            _ => return Err(Stop::No),
+        }
+    }
+    Ok(())
 }
 
 /// A group, an owner, and elements to the end.
@@ -329,6 +350,9 @@ mod tests {
         let two =
             cat(&[&hex("01 28 02 00 06 04 0001 0000000000aa 00000064 00000bb8 00002710 0a000001"), &[0; 12]]);
         udp().c(&two).is("hsrp");
+        let signed = cat(&[&two, &hex("04 1c 01 00 0000 00000000 00000001"), &[9; 16]]);
+        udp().c(&signed).c(hex("02 04 0000 0001")).is("hsrp");
+        udp().c(&signed[..60]).is_nothing();
         let hello = cat(&[&hex("01 00 0001 0000 0007b4000101 01 1c"), &[1; 26]]);
         udp().c(&hello).is("glbp");
         udp().c(&hello[..38]).is_nothing();

@@ -4,22 +4,49 @@ use super::super::cursor::Cursor;
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP};
 use super::super::text::is_text;
 use super::super::verdict::confidence::STRONG;
-use super::super::verdict::{ensure, Step, Verdict};
+use super::super::verdict::{ensure, Step, Stop, Verdict};
 use super::super::view::View;
 
 /// The family.
 pub const FAMILY: Family = Family {
     name: "ssh",
     protocols: &[Protocol { label: "ssh", title: "Secure Shell", on: TCP, ports: &[22], spec: "RFC 4253" }],
-    rules: &[Rule {
-        label: "ssh",
-        name: "banner",
-        on: TCP,
-        client: Starts::With(&[b"SSH-"]),
-        server: Starts::With(&[b"SSH-"]),
-        check: ssh,
-    }],
+    rules: &[
+        Rule {
+            label: "ssh",
+            name: "banner",
+            on: TCP,
+            client: Starts::With(&[b"SSH-"]),
+            server: Starts::With(&[b"SSH-"]),
+            check: ssh,
+        },
+        Rule {
+            label: "ssh",
+            name: "lines",
+            on: TCP,
+            client: Starts::With(&[b"SSH-"]),
+            server: Starts::Byte(|byte| {
+                byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+            }),
+            check: |v| {
+                v.server.parse(behind_lines)?;
+                v.pair(STRONG, banner, behind_lines, |(), ()| true)
+            },
+        },
+    ],
 };
+
+/// A server may say other lines first; none of them begins like a banner.
+fn behind_lines(bytes: &[u8]) -> Step<()> {
+    let mut c = Cursor::new(bytes);
+    for _ in 0..40 {
+        c.text_line(400)?;
+        if c.rest().starts_with(b"SSH-") {
+            return banner(c.rest());
+        }
+    }
+    Err(Stop::No)
+}
 
 fn ssh(v: &View<'_>) -> Verdict {
     v.pair(STRONG, banner, banner, |(), ()| true)

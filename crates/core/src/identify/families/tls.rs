@@ -1,7 +1,7 @@
 //! TLS from SSL 2 to 1.3 (RFC 8446, RFC 5246, RFC 6101, the SSL 2 draft) and DTLS (RFC 6347, RFC 9147).
 
 use super::super::cursor::Cursor;
-use super::super::names::tls::{handshake, hello_span, record_head, ClientHello, ServerHello};
+use super::super::names::tls::{handshake, hello_at, hello_span, record_head, ClientHello, ServerHello};
 use super::super::rule::{Family, Protocol, Rule, Starts, TCP, UDP};
 use super::super::verdict::confidence::{ANSWERED, LIKELY, STRONG, SURE, WEAK};
 use super::super::verdict::{ensure, maybe, Match, Step, Stop, Verdict};
@@ -70,6 +70,16 @@ pub(super) fn client_hello(bytes: &[u8]) -> Step<(usize, bool)> {
     ensure(kind == 1)?;
     ClientHello::read(body, whole, false)?;
     Ok((span, whole))
+}
+
+/// So many bytes of the client hold the hello with which another protocol goes on: for [`Match::want`].
+pub(super) fn awaited(sent: &[u8]) -> usize {
+    let Some(at) = hello_at(sent) else { return sent.len() + 1 };
+    match client_hello(&sent[at..]) {
+        Ok((span, false)) => at + span,
+        Err(Stop::More) => sent.len() + 1,
+        _ => 0,
+    }
 }
 
 /// The stream begins with a ServerHello, or with an alert instead.

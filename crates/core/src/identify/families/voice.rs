@@ -44,6 +44,14 @@ pub const FAMILY: Family = Family {
             check: stun,
         },
         Rule {
+            label: "stun",
+            name: "framed",
+            on: TCP,
+            client: Starts::Byte(|byte| byte < 0x06),
+            server: Starts::Byte(|byte| byte < 0x06),
+            check: |v| both(v, framed),
+        },
+        Rule {
             label: "sip",
             name: "messages",
             on: UDP | TCP,
@@ -62,6 +70,8 @@ pub const FAMILY: Family = Family {
     ],
 };
 
+const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+
 /// Type, transaction, and whether it has the cookie of RFC 5389 and later.
 struct Stun<'a> {
     kind: u16,
@@ -71,8 +81,25 @@ struct Stun<'a> {
 }
 
 fn stun(v: &View<'_>) -> Verdict {
-    let client = maybe(v.client.parse(message))?;
-    let server = maybe(v.server.parse(message))?;
+    both(v, message)
+}
+
+/// A message behind its length (RFC 4571 §2), as ICE over TCP sends it (RFC 6544 §3).
+fn framed(bytes: &[u8]) -> Step<Stun<'_>> {
+    let mut c = Cursor::new(bytes);
+    let len = usize::from(c.u16()?);
+    ensure((20..=1500).contains(&len))?;
+    if c.left() >= 8 {
+        ensure(c.rest()[4..8] == COOKIE)?;
+    }
+    let stun = message(c.take(len)?)?;
+    ensure(stun.modern)?;
+    Ok(stun)
+}
+
+fn both<'a>(v: &View<'a>, read: fn(&'a [u8]) -> Step<Stun<'a>>) -> Verdict {
+    let client = maybe(v.client.parse(read))?;
+    let server = maybe(v.server.parse(read))?;
     if let (Some(q), Some(r)) = (&client, &server) {
         // Both ends may ask at the same time; an answer must fit its question.
         let answers = r.kind & 0x0110 == 0x0100 || r.kind & 0x0110 == 0x0110;
@@ -101,7 +128,7 @@ fn message(bytes: &[u8]) -> Step<Stun<'_>> {
     let len = usize::from(c.u16()?);
     ensure(kind < 0x4000 && kind != 0 && len <= 4096)?;
     let transaction = c.take(16)?;
-    let modern = transaction[..4] == [0x21, 0x12, 0xa4, 0x42];
+    let modern = transaction[..4] == COOKIE;
     // Some pad nothing at all, though RFC 8489 §14 says so; the cookie tells them.
     ensure(modern || len.is_multiple_of(4))?;
     // Methods in use: binding, shared secret, and those of TURN (RFC 8656, RFC 6062).
@@ -189,6 +216,10 @@ mod tests {
         udp().c(hex(ASK)).s(hex(ANSWER)).is("stun");
         udp().c(hex("0001 0000 2112a442 0102030405060708090a0b0c")).is("stun");
         tcp().c(hex(ASK)).s(hex(ANSWER)).is("stun");
+        let framed = |message: &str| hex(&format!("{:04x} {message}", hex(message).len()));
+        tcp().c(framed(ASK)).s(framed(ANSWER)).is("stun");
+        tcp().s(framed(ANSWER)).midway().is("stun");
+        tcp().c(hex(&format!("001d {ASK}"))).is_nothing();
         udp().c(hex("0001 0008 a1a2a3a405060708090a0b0c0d0e0f10 0003 0004 00000000")).is("stun");
     }
 

@@ -150,7 +150,7 @@ fn ask_agent(v: &View<'_>) -> Verdict {
     let asked = match v.client.first() {
         Ok([b'Z', ..]) => maybe(v.client.parse(zabbix))?,
         Ok(bytes) => {
-            let line = maybe(Cursor::new(bytes).line(255))?;
+            let line = maybe(Cursor::new(bytes).text_line(255))?;
             ensure(line.is_none_or(is_ascii))?;
             line.filter(|_| answered.is_some()).map(|_| ())
         }

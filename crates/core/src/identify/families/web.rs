@@ -27,6 +27,13 @@ pub const FAMILY: Family = Family {
             spec: "RFC 9113",
         },
         Protocol { label: "grpc", title: "gRPC", on: TCP, ports: &[50051, 2379], spec: "gRPC over HTTP2" },
+        Protocol {
+            label: "winrm",
+            title: "Windows Remote Management, WS-Management",
+            on: TCP,
+            ports: &[5985, 5986],
+            spec: "MS-WSMV",
+        },
         Protocol { label: "websocket", title: "WebSocket", on: TCP, ports: &[80, 8080], spec: "RFC 6455" },
     ],
     rules: &[
@@ -108,8 +115,13 @@ fn http(v: &View<'_>) -> Verdict {
             if r.status == 101 && wants_websocket(&q) {
                 return Ok(Match::new(ANSWERED).named("websocket").under("http"));
             }
-            Ok(Match::new(ANSWERED))
+            Ok(if is_winrm(&q) {
+                Match::new(ANSWERED).named("winrm").under("http")
+            } else {
+                Match::new(ANSWERED)
+            })
         }
+        (Some(q), None) if is_winrm(&q) => Ok(Match::new(STRONG).named("winrm").under("http")),
         (Some(_), None) => Ok(Match::new(STRONG)),
         (None, Some(_)) => Ok(Match::new(STRONG).at(Who::Server, 0, 12)),
         (None, None) => Err(Stop::More),
@@ -141,6 +153,15 @@ fn response(bytes: &[u8]) -> Step<Response<'_>> {
 
 fn wants_websocket(request: &Request<'_>) -> bool {
     header(request.fields, b"Upgrade").is_some_and(|value| contains(value, b"websocket"))
+}
+
+/// Posted to the path of WS-Management (MS-WSMV §2.2.1): `/wsman`, `/wsman-anon/identify` or `/wsman/SubscriptionManager/WEC`.
+fn is_winrm(request: &Request<'_>) -> bool {
+    request.method == b"POST"
+        && request
+            .target
+            .strip_prefix(b"/wsman")
+            .is_some_and(|rest| matches!(rest, [] | [b'/' | b'?' | b'-', ..]))
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -227,6 +248,14 @@ mod tests {
         let ask = "GET /c HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
         tcp().c(ask).s("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n").is("http/websocket");
         tcp().c(ask).s("HTTP/1.1 400 No\r\n\r\n").is("http");
+    }
+
+    #[test]
+    fn a_post_to_its_path_is_winrm_in_http() {
+        tcp().c("POST /wsman HTTP/1.1\r\nHost: a\r\n\r\n").s("HTTP/1.1 401 \r\n\r\n").is("http/winrm");
+        tcp().c("POST /wsman?PSVersion=5.1 HTTP/1.1\r\n\r\n").is("http/winrm");
+        tcp().c("POST /wsmanual HTTP/1.1\r\n\r\n").is("http");
+        tcp().c("GET /wsman HTTP/1.1\r\n\r\n").is("http");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::super::names::fingerprint::push_hex;
 use super::super::registry::registry;
 use super::super::rule::Protocol;
 use super::learn::Address;
@@ -64,7 +65,7 @@ impl Identified {
         let entry = self.known(n)?;
         let names = (entry.names as usize).checked_sub(1).map(|at| self.names[at]).unwrap_or_default();
         let number = match column {
-            Column::Service => return entry.state.answer().map(|answer| self.engine.path(answer).into()),
+            Column::Service => return entry.state.answer().map(|answer| self.engine.path(answer)),
             Column::Evidence => return self.evidence(n, flow).map(Cow::Owned),
             Column::Confidence | Column::PortMismatch => return None,
             Column::ServerName => [names.sni, names.host, entry.hint].into_iter().find(|&n| n > 0)?,
@@ -101,9 +102,21 @@ impl Identified {
     fn evidence(&self, n: u32, flow: &Flow) -> Option<String> {
         let answer = self.known(n)?.state.answer()?;
         let end = if usize::from(answer.dir) == client(flow).0 { "client" } else { "server" };
-        let mut out = format!("{} {end}+{}", self.engine.rule(answer), answer.offset);
-        for (i, byte) in answer.evidence().iter().take(SHOWN).enumerate() {
-            _ = write!(out, "{}{byte:02x}", if i == 0 { " " } else { "" });
+        let (label, name) = self.engine.rule_parts(answer);
+        let mut out = String::with_capacity(64);
+        for part in [label, ".", name, " ", end, "+"] {
+            out.push_str(part);
+        }
+        if answer.offset == 0 {
+            out.push('0');
+        } else {
+            _ = write!(out, "{}", answer.offset);
+        }
+        for (i, &byte) in answer.evidence().iter().take(SHOWN).enumerate() {
+            if i == 0 {
+                out.push(' ');
+            }
+            push_hex(&mut out, byte);
         }
         Some(out)
     }

@@ -104,6 +104,60 @@ fn what_dns_said_before_names_the_server() {
 }
 
 #[test]
+fn dns_over_tcp_names_the_server_too() {
+    use super::super::names::dns::tests::message;
+    let name = ([192, 0, 2, 53], 53);
+    let framed = |m: Vec<u8>| [&(m.len() as u16).to_be_bytes()[..], &m].concat();
+    let ask = framed(message(7, 0x0100, "www.example.org", 1, None));
+    let answer = framed(message(7, 0x8180, "www.example.org", 1, Some(SERVER.0)));
+    let again = framed(message(8, 0x8180, "www.example.net", 1, Some([192, 0, 2, 2])));
+    let found = run(&[
+        packet(HOST, name, Some((10, 24)), &ask),
+        packet(name, HOST, Some((50, 24)), &answer),
+        packet(name, HOST, Some((50 + answer.len() as u32, 24)), &again[3..]), // what it begins with is lost
+        packet(name, HOST, Some((50 + answer.len() as u32, 24)), &again),
+        packet(HOST, SERVER, Some((9, 2)), &[]),
+    ]);
+    assert_eq!(text(&found, 0, Column::Service).as_deref(), Some("dns"));
+    assert_eq!(text(&found, 1, Column::ServerName).as_deref(), Some("www.example.org"));
+    let named: Vec<_> = found.1.named().map(|(_, names)| names).collect();
+    assert_eq!(named, [["www.example.org"], ["www.example.net"]]);
+}
+
+#[test]
+fn a_hello_behind_starttls_gives_its_names() {
+    let hello = in_record(1, &client_hello("mail.example", &[]));
+    let found = run(&[
+        packet(SERVER, HOST, Some((50, 24)), b"220 mail.example ESMTP\r\n"),
+        packet(HOST, SERVER, Some((10, 24)), b"EHLO a\r\n"),
+        packet(HOST, SERVER, Some((18, 24)), b"STARTTLS\r\n"),
+        packet(HOST, SERVER, Some((28, 24)), &hello[..40]),
+        packet(HOST, SERVER, Some((68, 24)), &hello[40..]),
+    ]);
+    assert_eq!(text(&found, 0, Column::Service).as_deref(), Some("tls/smtp"));
+    assert_eq!(text(&found, 0, Column::Sni).as_deref(), Some("mail.example"));
+    assert!(text(&found, 0, Column::Ja4).unwrap().starts_with("t13d0202"));
+}
+
+#[test]
+fn a_hello_behind_a_database_s_request_for_tls_gives_its_names() {
+    let hello = in_record(1, &client_hello("db.example", &[]));
+    let mut greeting = b"\x5a\0\0\0\x0a8.0.36\0\x01\0\0\0abcdefgh\0\xff\xf7\x08\x02\0\xff\x81\x15".to_vec();
+    greeting.extend([0; 10]);
+    greeting.extend(b"ijklmnopqrst\0caching_sha2_password\0");
+    greeting[0] = (greeting.len() - 4) as u8;
+    let mut ask = b"\x20\0\0\x01\x8d\xae\x0f\0\0\0\0\x01\x21".to_vec();
+    ask.extend([0; 23]);
+    let found = run(&[
+        packet(SERVER, HOST, Some((50, 24)), &greeting),
+        packet(HOST, SERVER, Some((10, 24)), &ask),
+        packet(HOST, SERVER, Some((46, 24)), &hello),
+    ]);
+    assert_eq!(text(&found, 0, Column::Service).as_deref(), Some("tls/mysql"));
+    assert_eq!(text(&found, 0, Column::Sni).as_deref(), Some("db.example"));
+}
+
+#[test]
 fn a_host_field_is_shown_escaped_and_without_its_port() {
     let request = b"GET / HTTP/1.1\r\nHost: a\x1b[31m.example:8080\r\nAccept: */*\r\n\r\n";
     let found = run(&[packet(HOST, SERVER, Some((10, 24)), request)]);

@@ -18,11 +18,17 @@ pub use columns::{Column, COLUMNS};
 pub use learn::{Address, MAX_ADDRESSES, MAX_NAMES};
 pub use texts::MAX_TEXT;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use self::certs::Certs;
 use self::learn::Addresses;
 use self::note::{Kind, Names, Noted};
 use self::texts::Texts;
 use super::engine::{Engine, Input, State};
+use super::models::format::check_name;
+use super::models::{self, taken, Carrier, Learnt, Models, Role, Sampler};
+use super::registry::FAMILIES;
 use super::rule::{Protocol, IP, SCTP as ON_SCTP, TCP as ON_TCP, UDP as ON_UDP};
 use super::view::Transport;
 use crate::flow::client::client;
@@ -45,6 +51,8 @@ mod watch {
     pub const CERT: u8 = 2;
     /// The entry was made for a packet of the flow.
     pub const BEGUN: u8 = 4;
+    /// Its start is sampled.
+    pub const SAMPLE: u8 = 8;
 }
 
 /// What is kept of one flow.
@@ -68,6 +76,7 @@ pub struct Identified {
     texts: Texts,
     addresses: Addresses,
     certs: Certs,
+    sampler: Option<Sampler>,
 }
 
 impl std::fmt::Debug for Identified {
@@ -78,7 +87,14 @@ impl std::fmt::Debug for Identified {
 
 impl Default for Identified {
     fn default() -> Self {
-        let engine = Engine::default();
+        Self::new(Arc::default(), false)
+    }
+}
+
+impl Identified {
+    /// Nothing seen yet. With `sampled`, the start of each flow is kept to learn from.
+    pub fn new(models: Arc<Models>, sampled: bool) -> Self {
+        let engine = Engine::with_models(FAMILIES, models);
         let kinds = engine.labels().iter().map(|protocol| Kind::of(protocol.label)).collect();
         Self {
             engine,
@@ -88,11 +104,41 @@ impl Default for Identified {
             texts: Texts::default(),
             addresses: Addresses::default(),
             certs: Certs::default(),
+            sampler: sampled.then(Sampler::default),
         }
     }
-}
 
-impl Identified {
+    /// The same with nothing seen.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self::new(self.engine.models().clone(), self.sampler.is_some())
+    }
+
+    /// Makes a model of the flows whose numbers `chosen` holds for.
+    ///
+    /// # Errors
+    /// What is wrong with the name, that starts were not kept, or that no chosen flow has payload.
+    pub fn learn(&self, table: &Table, name: &str, chosen: impl Fn(u32) -> bool) -> Result<Learnt, String> {
+        let Some(sampler) = &self.sampler else { return Err("the starts of flows were not kept".to_owned()) };
+        check_name(name)?;
+        taken(name).map_or(Ok(()), Err)?;
+        let label = |n| self.known(n).and_then(|entry| entry.state.answer()).map(|answer| answer.numbers().0);
+        let known: BTreeSet<usize> = (0..table.len()).filter(|&n| chosen(n)).filter_map(label).collect();
+        let mut learnt = models::learn(name, || {
+            (0..table.len()).map(|n| {
+                let role = match label(n) {
+                    _ if chosen(n) => Role::Chosen,
+                    Some(label) if !known.contains(&label) => Role::Other,
+                    Some(_) => Role::Known,
+                    None => Role::Open,
+                };
+                (role, carrier(table.flow(n).key.proto), sampler.get(n))
+            })
+        })?;
+        learnt.left_out = sampler.left_out();
+        Ok(learnt)
+    }
+
     fn entry(&mut self, n: u32) -> &mut Entry {
         let (block, at) = ((n >> BLOCK_BITS) as usize, n as usize & (BLOCK - 1));
         while self.blocks.len() <= block {
@@ -103,6 +149,12 @@ impl Identified {
             block.resize_with(at + 1, Entry::default);
         }
         &mut block[at]
+    }
+
+    /// Nothing is shown of this flow: it was not recognised and has no names.
+    pub fn is_blank(&self, n: u32) -> bool {
+        self.known(n)
+            .is_none_or(|entry| entry.names == 0 && entry.hint == 0 && entry.state.answer().is_none())
     }
 
     fn known(&self, n: u32) -> Option<&Entry> {
@@ -127,12 +179,20 @@ impl Identified {
             }
         }
         self.certs.clear();
+        if let Some(sampler) = &mut self.sampler {
+            sampler.finish();
+        }
     }
 
     /// A packet with payload of a flow that is not decided, or is watched.
     fn look(&mut self, n: u32, flow: &Flow, facts: &Facts, transport: Transport, bytes: &[u8], len: u32) {
         let dir = facts.dir & 1;
-        let (c, guessed) = client(flow);
+        let opener = if transport == Transport::Tcp {
+            let (c, guessed) = client(flow);
+            (!guessed).then_some(c as u8)
+        } else {
+            None
+        };
         let side = &flow.side[usize::from(dir)];
         let seq = facts.seq.wrapping_add(u32::from(facts.tcp_flags & tcp_flag::SYN != 0));
         let input = Input {
@@ -142,14 +202,23 @@ impl Identified {
             len,
             seq,
             start: (side.seen & seen::SYN != 0).then(|| side.syn.wrapping_add(1)),
-            opener: (transport == Transport::Tcp && !guessed).then_some(c as u8),
+            opener,
         };
         let entry = &mut self.blocks[(n >> BLOCK_BITS) as usize][n as usize & (BLOCK - 1)];
+        if entry.watch & watch::SAMPLE != 0 {
+            let more = self.sampler.as_mut().is_some_and(|sampler| sampler.feed(n, &input));
+            if !more {
+                entry.watch &= !watch::SAMPLE;
+            }
+        }
         let mut noted =
             Noted { kinds: &self.kinds, texts: &mut self.texts, addresses: &mut self.addresses, found: None };
         if entry.state.is_decided() {
             if entry.watch & watch::DNS != 0 {
-                noted.dns(bytes);
+                match transport {
+                    Transport::Tcp => noted.dns_stream(bytes),
+                    _ => noted.dns(bytes),
+                }
             }
             if entry.watch & watch::CERT != 0 {
                 let more = self.certs.segment(n, &input);
@@ -166,7 +235,7 @@ impl Identified {
         self.engine.feed_with(&mut entry.state, &input, |view, answer| noted.note(&flow.key, view, answer));
         let Some(found) = noted.found else { return };
         entry.names = place(&mut self.names, found.names);
-        if found.kind == Kind::Dns && transport == Transport::Udp {
+        if found.kind == Kind::Dns {
             entry.watch |= watch::DNS;
         }
         if found.awaits_certificate && transport == Transport::Tcp {
@@ -224,6 +293,15 @@ fn on(proto: u8) -> u8 {
     }
 }
 
+fn carrier(proto: u8) -> Carrier {
+    match proto {
+        TCP => Carrier::Tcp,
+        UDP | UDP_LITE => Carrier::Udp,
+        SCTP => Carrier::Sctp,
+        other => Carrier::Ip(other),
+    }
+}
+
 fn serves(protocol: &Protocol, proto: u8, port: u16) -> bool {
     protocol.on & on(proto) != 0 && protocol.ports.contains(&port)
 }
@@ -233,12 +311,13 @@ impl Observer for Identified {
     fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
         let f = p.facts;
         let hint = !self.addresses.is_empty();
+        let sample = if self.sampler.is_some() { watch::SAMPLE } else { 0 };
         let entry = self.entry(n);
-        if entry.state.is_decided() && entry.watch & (watch::DNS | watch::CERT) == 0 {
+        if entry.state.is_decided() && entry.watch & (watch::DNS | watch::CERT | watch::SAMPLE) == 0 {
             return;
         }
         if entry.watch & watch::BEGUN == 0 {
-            entry.watch |= watch::BEGUN;
+            entry.watch |= watch::BEGUN | sample;
             if hint {
                 let server = Address::of(&flow.key, client(flow).0 == 0);
                 let hint = self.addresses.first(&server);

@@ -2,10 +2,10 @@
 
 use super::super::engine::Answer;
 use super::super::names::fingerprint::{ja3, ja4, Carrier};
-use super::super::names::tls::{handshake, ClientHello};
+use super::super::names::tls::{handshake, hello_at, ClientHello};
 use super::super::names::{cert, dns, http, quic};
-use super::super::text::printable;
-use super::super::view::View;
+use super::super::text::{plain, printable};
+use super::super::view::{Transport, View};
 use super::learn::{Address, Addresses};
 use super::texts::Texts;
 use crate::packet::Key;
@@ -92,6 +92,9 @@ impl Noted<'_> {
                 for (bytes, _) in view.server.datagrams().chain(view.client.datagrams()) {
                     self.dns(bytes);
                 }
+                if view.transport == Transport::Tcp {
+                    self.dns_stream(view.server.bytes);
+                }
             }
             Kind::Other => return,
         }
@@ -103,12 +106,16 @@ impl Noted<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> u32 {
-        self.texts.put(&printable(&bytes[..bytes.len().min(MAX_NAME)]))
+        let shown = &bytes[..bytes.len().min(MAX_NAME)];
+        match plain(shown) {
+            Some(text) => self.texts.put(text),
+            None => self.texts.put(&printable(shown)),
+        }
     }
 
     fn hello(&mut self, hello: &ClientHello<'_>, whole: bool, carrier: Carrier, names: &mut Names) {
         names.sni = hello.sni.map_or(0, |sni| self.put(sni));
-        let protocols: Vec<&[u8]> = hello.protocols().take(16).collect();
+        let protocols: Vec<&[u8]> = hello.protocols().take(64).collect();
         names.alpn = self.put(&protocols.join(&b","[..]));
         if whole {
             if carrier == Carrier::Tcp {
@@ -120,7 +127,7 @@ impl Noted<'_> {
 
     fn tls(&mut self, view: &View<'_>, found: &mut Found) {
         let mut room = Vec::new();
-        if let Ok((1, body, whole)) = handshake(view.client.bytes, &mut room) {
+        if let Ok((1, body, whole)) = handshake(behind_text(view.client.bytes), &mut room) {
             if let Ok(hello) = ClientHello::read(body, whole, false) {
                 self.hello(&hello, whole, Carrier::Tcp, &mut found.names);
             }
@@ -167,6 +174,23 @@ impl Noted<'_> {
         }
     }
 
+    /// Names in messages behind their lengths (RFC 1035 §4.2.2), as far as they are there.
+    pub fn dns_stream(&mut self, mut bytes: &[u8]) {
+        while let [high, low, rest @ ..] = bytes {
+            let Some((message, behind)) =
+                rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))
+            else {
+                return;
+            };
+            // A segment may begin in the middle of a message: then nothing in it ends where it says.
+            if dns::walk(message, |_| Ok(())).is_err() {
+                return;
+            }
+            self.dns(message);
+            bytes = behind;
+        }
+    }
+
     /// Names in the answers of a message.
     pub fn dns(&mut self, message: &[u8]) {
         let mut asked = 0;
@@ -192,6 +216,15 @@ impl Noted<'_> {
             }
         });
     }
+}
+
+/// From the first byte of a ClientHello on, which may follow some lines of another protocol (STARTTLS) or its
+/// request for TLS.
+fn behind_text(bytes: &[u8]) -> &[u8] {
+    if bytes.first() == Some(&22) {
+        return bytes;
+    }
+    hello_at(bytes).map_or(bytes, |at| &bytes[at..])
 }
 
 /// The host of a `Host` field (RFC 9110 §7.2).

@@ -2,8 +2,6 @@
 //!
 //! Values that are there to be ignored (GREASE, RFC 8701) count in neither.
 
-use std::fmt::Write;
-
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -54,36 +52,74 @@ fn inside<'a>(list: &[(u16, &'a [u8])], kind: u16, size: usize) -> &'a [u8] {
     value.get(size..).unwrap_or(&[])
 }
 
-fn joined(values: impl Iterator<Item = u16>, between: char, hex: bool) -> String {
-    let mut out = String::new();
-    for value in values {
-        if !out.is_empty() {
-            out.push(between);
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends two hexadecimal digits.
+pub fn push_hex(out: &mut String, byte: u8) {
+    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    out.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+fn push_decimal(out: &mut String, value: u16) {
+    let mut unit = 10_000;
+    while unit > 1 && value < unit {
+        unit /= 10;
+    }
+    while unit > 0 {
+        out.push(char::from(DIGITS[usize::from(value / unit % 10)]));
+        unit /= 10;
+    }
+}
+
+/// Decimal numbers with `-` between them.
+fn decimals(out: &mut String, values: impl Iterator<Item = u16>) {
+    for (index, value) in values.enumerate() {
+        if index > 0 {
+            out.push('-');
         }
-        _ = if hex { write!(out, "{value:04x}") } else { write!(out, "{value}") };
+        push_decimal(out, value);
+    }
+}
+
+/// Numbers of four hexadecimal digits with `,` between them.
+fn hexadecimals(out: &mut String, values: impl Iterator<Item = u16>) {
+    for (index, value) in values.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        for byte in value.to_be_bytes() {
+            push_hex(out, byte);
+        }
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    let mut out = String::with_capacity(digest.len() * 2);
+    for &byte in digest {
+        push_hex(&mut out, byte);
     }
     out
 }
 
-fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::new(), |mut out, byte| {
-        _ = write!(out, "{byte:02x}");
-        out
-    })
+/// What JA3 is the MD5 of: version, ciphers, extensions, groups and point formats.
+fn ja3_text(hello: &ClientHello<'_>) -> String {
+    let list = extensions(hello);
+    let mut text = String::with_capacity(512);
+    push_decimal(&mut text, hello.version);
+    text.push(',');
+    decimals(&mut text, values(hello.ciphers));
+    text.push(',');
+    decimals(&mut text, list.iter().map(|(kind, _)| *kind));
+    text.push(',');
+    decimals(&mut text, values(inside(&list, GROUPS, 2)));
+    text.push(',');
+    decimals(&mut text, inside(&list, POINTS, 1).iter().map(|&point| u16::from(point)));
+    text
 }
 
 /// JA3: MD5 in hex of version, ciphers, extensions, groups and point formats.
 pub fn ja3(hello: &ClientHello<'_>) -> String {
-    let list = extensions(hello);
-    let text = format!(
-        "{},{},{},{},{}",
-        hello.version,
-        joined(values(hello.ciphers), '-', false),
-        joined(list.iter().map(|(kind, _)| *kind), '-', false),
-        joined(values(inside(&list, GROUPS, 2)), '-', false),
-        joined(inside(&list, POINTS, 1).iter().map(|&point| u16::from(point)), '-', false),
-    );
-    hex(&Md5::digest(text.as_bytes()))
+    hex(&Md5::digest(ja3_text(hello).as_bytes()))
 }
 
 /// JA4 of the client: what it is in readable letters, then ciphers, then extensions and signature algorithms.
@@ -106,15 +142,19 @@ pub fn ja4(hello: &ClientHello<'_>, carrier: Carrier) -> String {
     let mut kinds: Vec<u16> =
         list.iter().map(|(kind, _)| *kind).filter(|kind| !matches!(*kind, SNI | ALPN)).collect();
     kinds.sort_unstable();
-    let mut last = joined(kinds.iter().copied(), ',', true);
-    let signatures = joined(values(inside(&list, SIGNATURES, 2)), ',', true);
-    if !last.is_empty() && !signatures.is_empty() {
-        last = format!("{last}_{signatures}");
+    let mut suites = String::with_capacity(ciphers.len() * 5);
+    hexadecimals(&mut suites, ciphers.into_iter());
+    let mut last = String::with_capacity(256);
+    hexadecimals(&mut last, kinds.into_iter());
+    let mut signatures = values(inside(&list, SIGNATURES, 2)).peekable();
+    if !last.is_empty() && signatures.peek().is_some() {
+        last.push('_');
     }
+    hexadecimals(&mut last, signatures);
     format!(
         "{carrier}{}{named}{counted:02}{extended:02}{protocol}_{}_{}",
         version_name(version),
-        short(&joined(ciphers.into_iter(), ',', true)),
+        short(&suites),
         short(&last),
     )
 }
@@ -165,9 +205,19 @@ mod tests {
         // 1301,c02f and 002b, by hand.
         assert_eq!(&ja4[11..23], short("1301,c02f"));
         assert_eq!(&ja4[24..], short("002b"));
+        assert_eq!(ja3_text(&hello), "771,4865-49199,0-16-43,,");
         assert_eq!(ja3(&hello), hex(&Md5::digest(b"771,4865-49199,0-16-43,,")));
         assert_eq!(hex(&Md5::digest(b"abc")), "900150983cd24fb0d6963f7d28e17f72");
         // RFC 1321 A.5
+    }
+
+    #[test]
+    fn numbers_are_written_as_numbers() {
+        for value in [0, 7, 10, 99, 100, 999, 1000, 9999, 10_000, 65_535] {
+            let mut out = String::new();
+            push_decimal(&mut out, value);
+            assert_eq!(out, value.to_string());
+        }
     }
 
     #[test]

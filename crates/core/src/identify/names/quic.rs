@@ -16,28 +16,60 @@ use super::tls::MAX_HELLO;
 /// Datagrams in which the hello is looked for.
 pub const MAX_DATAGRAMS: usize = 4;
 
+/// Keys that are derived at most, for a datagram may hold many small packets, none of which opens.
+const MAX_KEYS: usize = 8;
+
 /// Version 2 (RFC 9369).
 pub const V2: u32 = 0x6b33_43cf;
 
+/// The salts of the versions. Facebook's own follow the drafts 22 and 27, Google's T050 and T051 have theirs.
+const SALTS: &[(&[u32], u128, u32)] = &[
+    (&[1, 0xff00_0021, 0xff00_0022], 0x3876_2cf7_f559_34b3_4d17_9ae6_a4c8_0cad, 0xccbb_7f0a),
+    (&[V2], 0x0ded_e3de_f700_a6db_8193_81be_6e26_9dcb, 0xf9bd_2ed9),
+    (
+        &[0xff00_001d, 0xff00_001e, 0xff00_001f, 0xff00_0020],
+        0xafbf_ec28_9993_d24c_9e97_86f1_9c61_11e0,
+        0x4390_a899,
+    ),
+    (
+        &[
+            0xff00_0017,
+            0xff00_0018,
+            0xff00_0019,
+            0xff00_001a,
+            0xff00_001b,
+            0xff00_001c,
+            0xface_b002,
+            0xface_b00e,
+        ],
+        0xc3ee_f712_c72e_bb5a_11a7_d243_2bb4_6365,
+        0xbef9_f502,
+    ),
+    (&[0x5430_3530], 0x7ff5_79e5_acd0_7291_5580_304c_43a2_367c, 0x6048_8310),
+    (&[0x5430_3531], 0x7a4e_def4_e7cc_ee5f_a450_6c19_124f_c8cc, 0xda6e_033d),
+];
+
 /// The salt of a version; `None` when it is not published or not known here.
 fn salt(version: u32) -> Option<[u8; 20]> {
-    let hex = match version {
-        1 => 0x3876_2cf7_f559_34b3_4d17_9ae6_a4c8_0cad_u128,
-        V2 => 0x0ded_e3de_f700_a6db_8193_81be_6e26_9dcb,
-        0xff00_001d..=0xff00_0020 => 0xafbf_ec28_9993_d24c_9e97_86f1_9c61_11e0,
-        0xff00_0017..=0xff00_001c => 0xc3ee_f712_c72e_bb5a_11a7_d243_2bb4_6365,
-        _ => return None,
-    };
-    let tail = match version {
-        1 => 0xccbb_7f0a_u32,
-        V2 => 0xf9bd_2ed9,
-        0xff00_001d..=0xff00_0020 => 0x4390_a899,
-        _ => 0xbef9_f502,
-    };
+    let (_, head, tail) = SALTS.iter().find(|(versions, ..)| versions.contains(&version))?;
     let mut out = [0; 20];
-    out[..16].copy_from_slice(&hex.to_be_bytes());
+    out[..16].copy_from_slice(&head.to_be_bytes());
     out[16..].copy_from_slice(&tail.to_be_bytes());
     Some(out)
+}
+
+/// A version nobody speaks, sent to have one negotiated (RFC 9000 §15).
+pub fn is_reserved(version: u32) -> bool {
+    version & 0x0f0f_0f0f == 0x0a0a_0a0a
+}
+
+/// The versions by whose keys a packet may be sealed: who asks for a negotiation seals as in a version it knows.
+fn sealed_as(version: &u32) -> &[u32] {
+    if is_reserved(*version) {
+        &[1, 0xff00_001d, 0xff00_001b]
+    } else {
+        std::slice::from_ref(version)
+    }
 }
 
 /// Keys of the packets that the client sends.
@@ -144,7 +176,8 @@ impl Crypto {
                         c.varint()?;
                     }
                 }
-                6 => {
+                // Google gave CRYPTO the number that became STREAM, which no Initial may hold.
+                6 | 8 => {
                     let (offset, len) = (c.varint()? as usize, c.varint()? as usize);
                     ensure(offset <= MAX_HELLO && len <= MAX_HELLO)?;
                     self.0.push((offset, c.take(len)?.to_vec()));
@@ -174,35 +207,49 @@ impl Crypto {
 /// The body of the client's hello in its first datagrams, and whether it is whole. `More` when none of it is there
 /// from its beginning on; `No` when the first datagram does not open.
 pub fn client_hello<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Step<(Vec<u8>, bool)> {
-    let mut keys: Option<(Keys, &[u8])> = None;
+    let mut keys: Option<(Keys, u32, &[u8])> = None;
     let mut crypto = Crypto::default();
+    let mut derived = 0;
     for datagram in datagrams.take(MAX_DATAGRAMS) {
         let mut rest = datagram;
+        let mut reserved = false;
         while let Ok((found, behind)) = initial(rest) {
             rest = behind;
             let Some(found) = found else { continue };
-            if keys.is_none() {
-                keys = Keys::new(found.version, found.target).map(|keys| (keys, found.target));
-            }
-            let Some((known, target)) = &keys else { return Err(Stop::No) };
-            let frames = match known.open(found.packet, found.head) {
-                Ok(frames) => frames,
-                // Behind a Retry the keys follow from the new connection id, and the hello begins again.
-                Err(_) if crypto.0.is_empty() || *target != found.target => {
-                    let Some(fresh) = Keys::new(found.version, found.target) else { return Err(Stop::No) };
-                    let Ok(frames) = fresh.open(found.packet, found.head) else { continue };
-                    keys = Some((fresh, found.target));
+            let opened = keys.as_ref().and_then(|(keys, ..)| keys.open(found.packet, found.head).ok());
+            let frames = match opened {
+                Some(frames) => frames,
+                // Behind a Retry the keys follow from the new connection id, behind a negotiation from the new
+                // version, and the hello begins again.
+                None if keys.as_ref().is_none_or(|(_, version, target)| {
+                    crypto.0.is_empty() || (*version, *target) != (found.version, found.target)
+                }) =>
+                {
+                    reserved |= is_reserved(found.version);
+                    let tried = sealed_as(&found.version).len();
+                    if derived + tried > MAX_KEYS {
+                        continue;
+                    }
+                    derived += tried;
+                    let fresh = sealed_as(&found.version).iter().find_map(|&version| {
+                        let keys = Keys::new(version, found.target)?;
+                        let frames = keys.open(found.packet, found.head).ok()?;
+                        Some((keys, frames))
+                    });
+                    let Some((fresh, frames)) = fresh else { continue };
+                    keys = Some((fresh, found.version, found.target));
                     crypto.0.clear();
                     frames
                 }
-                Err(_) => continue,
+                None => continue,
             };
             _ = crypto.frames(&frames);
         }
-        if keys.is_none() || crypto.0.is_empty() {
+        if crypto.0.is_empty() && !reserved {
             return Err(Stop::No);
         }
     }
+    ensure(!crypto.0.is_empty())?;
     let stream = crypto.stream();
     let mut c = Cursor::new(&stream);
     ensure(c.u8()? == 1)?;
@@ -218,7 +265,10 @@ pub(crate) mod tests {
 
     /// A datagram with a client's Initial of 1200 bytes that holds these frames.
     pub(crate) fn sealed(version: u32, target: &[u8], number: u8, frames: &[u8]) -> Vec<u8> {
-        let keys = Keys::new(version, target).unwrap();
+        sealed_by(&Keys::new(version, target).unwrap(), version, target, number, frames)
+    }
+
+    fn sealed_by(keys: &Keys, version: u32, target: &[u8], number: u8, frames: &[u8]) -> Vec<u8> {
         let kind = if version == V2 { 0xd0 } else { 0xc0 };
         let mut out = vec![kind];
         out.extend(version.to_be_bytes());
@@ -283,6 +333,31 @@ pub(crate) mod tests {
             let found = client_hello([&first[..]].into_iter()).unwrap();
             assert_eq!(found, (hello[4..1000].to_vec(), false));
         }
+    }
+
+    #[test]
+    fn who_has_a_version_negotiated_is_read_too() {
+        let hello = hello(300);
+        for known in [1, 0xff00_001d] {
+            let keys = Keys::new(known, &[5; 8]).unwrap();
+            let asks = sealed_by(&keys, 0x1a2a_3a4a, &[5; 8], 0, &crypto(0, &hello));
+            assert_eq!(client_hello([&asks[..]].into_iter()), Ok((hello[4..].to_vec(), true)));
+        }
+        // Sealed in a way nobody knows, and then, the version negotiated, as the version says.
+        let asks = sealed_by(&Keys::new(V2, &[5; 8]).unwrap(), 0x1a2a_3a4a, &[5; 8], 0, &crypto(0, &hello));
+        assert_eq!(client_hello([&asks[..]].into_iter()), Err(Stop::No));
+        let agreed = sealed(1, &[5; 8], 0, &crypto(0, &hello));
+        assert_eq!(client_hello([&asks[..], &agreed].into_iter()), Ok((hello[4..].to_vec(), true)));
+    }
+
+    #[test]
+    fn many_packets_that_do_not_open_cost_few_keys() {
+        let good = sealed(1, &[5; 8], 0, &crypto(0, &hello(300)));
+        // Header, no token, and 20 bytes: as short as a packet may be.
+        let fake = |id: u8| [&[0xc0, 0, 0, 0, 1, 8], &[id; 8][..], &[0, 0, 20], &[id; 20]].concat();
+        let behind = |fakes: u8| [(0..fakes).flat_map(fake).collect::<Vec<_>>(), good.clone()].concat();
+        assert!(client_hello([&behind(7)[..]].into_iter()).is_ok());
+        assert_eq!(client_hello([&behind(8)[..]].into_iter()), Err(Stop::No));
     }
 
     #[test]

@@ -70,6 +70,11 @@ pub fn hello_span(bytes: &[u8]) -> Step<usize> {
     Ok(len + 5 * len.div_ceil(first))
 }
 
+/// Where a ClientHello begins that may follow what another protocol says before (STARTTLS and its like), in the first 2 KiB.
+pub fn hello_at(bytes: &[u8]) -> Option<usize> {
+    bytes[..bytes.len().min(2048)].windows(6).position(|start| matches!(start, [22, 3, 0..=4, _, _, 1]))
+}
+
 /// The first handshake message of a stream of records, put together in `room` if it lies in several; at most
 /// [`MAX_HELLO`] bytes. Gives type and body; the body may be cut (second value false).
 pub fn handshake<'a>(bytes: &'a [u8], room: &'a mut Vec<u8>) -> Step<(u8, &'a [u8], bool)> {

@@ -1,0 +1,1 @@
+"""The cache: days of packets in a fixed amount of memory."""

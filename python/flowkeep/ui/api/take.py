@@ -1,0 +1,189 @@
+"""Packets out of the captures: as an answer, or by a link that another program can fetch once it has it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from ...errors import UsageError
+from ...ops.extract import ExtractPlan, extract_flows
+from ...text import safe
+from ..library import Library
+from ..table import FlowTable
+from ..view import View
+from .common import aside, library, table
+
+router = APIRouter(tags=["packets"])
+Form = Literal["auto", "pcap", "pcapng"]
+_LASTS_S = 3600
+_MOST_GRANTS = 500
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a link gives."""
+
+    flows: FlowTable
+    ids: list[int]
+    form: Form
+    name: str
+    made: float = field(default_factory=time.monotonic)
+
+
+class Grants:
+    """Links that were given out. Each has a secret, and an end."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._kept: OrderedDict[str, Grant] = OrderedDict()
+
+    def add(self, grant: Grant) -> str:
+        """The secret of a link."""
+        key = secrets.token_urlsafe(24)
+        self._kept[key] = grant
+        while len(self._kept) > _MOST_GRANTS:
+            self._kept.popitem(last=False)
+        return key
+
+    def get(self, key: str) -> Grant | None:
+        """What a link gives, while it lasts."""
+        grant = self._kept.get(key)
+        if grant is not None and time.monotonic() - grant.made > _LASTS_S:
+            del self._kept[key]
+            return None
+        return grant
+
+
+class Wanted(BaseModel):
+    """Which flows: of a view, or those named."""
+
+    view: dict[str, str | list[str]] = Field(default_factory=dict)
+    flows: list[int] | None = Field(default=None, max_length=1_000_000)
+    form: Form = "auto"
+
+
+def _ids(loaded: FlowTable, view: View, named: list[int] | None) -> list[int]:
+    if named is not None:
+        ids = sorted(set(named))
+        if ids and not 0 <= ids[0] <= ids[-1] < len(loaded):
+            raise UsageError(f"there are {len(loaded)} flows, counted from 0")
+        return ids
+    found: list[int] = loaded.choose(view).rows.to_list()
+    return found
+
+
+def _answer(open_: Library, loaded: FlowTable, ids: list[int], form: Form, name: str) -> StreamingResponse:
+    """Extract into a file without a name, and send it."""
+    folder = Path(tempfile.mkdtemp(prefix="flowkeep-take-"))
+    try:
+        made = folder / "packets"
+        extract_flows(open_.found, loaded.flows, ids, ExtractPlan(made, form), open_.options)
+        file, size = made.open("rb"), made.stat().st_size
+        suffix = "pcapng" if file.peek(4)[:4] == b"\x0a\x0d\x0d\x0a" else "pcap"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def parts() -> Iterator[bytes]:
+        with file:
+            while part := file.read(1 << 20):
+                yield part
+
+    headers = {"content-disposition": f'attachment; filename="{name}.{suffix}"', "content-length": str(size)}
+    return StreamingResponse(parts(), media_type="application/vnd.tcpdump.pcap", headers=headers)
+
+
+def _name(ids: list[int]) -> str:
+    return f"flow-{ids[0]}" if len(ids) == 1 else f"{len(ids)}-flows"
+
+
+@router.get("/api/extract")
+async def extract(
+    request: Request,
+    flow: Annotated[str, Query(max_length=100_000, description="flow_ids joined by commas.")] = "",
+    form: Form = "auto",
+) -> StreamingResponse:  # fmt: skip
+    """The packets of the flows of a view, or of those named, as a capture."""
+    loaded, wanted = table(request), View.parse(request.query_params)
+    try:
+        named = [int(part) for part in flow.split(",")] if flow else None
+    except ValueError:
+        raise UsageError(
+            f"{safe(flow[:40])!r} names no flows: write their flow_ids joined by commas"
+        ) from None
+    ids = await aside(lambda: _ids(loaded, wanted, named))
+    return await aside(lambda: _answer(library(request), loaded, ids, form, _name(ids)))
+
+
+@router.post("/api/extract/link")
+async def link(request: Request, wanted: Wanted) -> dict[str, Any]:
+    """A link to the packets of these flows, for a program that has no cookie: it lasts an hour."""
+    loaded = table(request)
+    view = View.parse(_Fields(wanted.view))
+    ids = await aside(lambda: _ids(loaded, view, wanted.flows))
+    suffix = "pcap" if wanted.form == "pcap" else "pcapng"
+    name = f"{_name(ids)}.{suffix}" if ids else f"nothing.{suffix}"
+    grants: Grants = request.app.state.grants
+    key = grants.add(Grant(loaded, ids, wanted.form, name))
+    return {"path": f"/get/{key}/{name}", "name": name, "flows": len(ids)}
+
+
+class _Fields(dict[str, Any]):
+    def getlist(self, name: str) -> list[str]:
+        value = self.get(name, [])
+        return [value] if isinstance(value, str) else list(value)
+
+
+@router.get("/get/{key}/{name}")
+async def get(request: Request, key: str, name: str) -> StreamingResponse:
+    """What a link gives."""
+    grants: Grants = request.app.state.grants
+    grant = grants.get(key)
+    if grant is None or grant.name != name:
+        raise HTTPException(404, "this link is over or was never given")
+    stem = grant.name.rpartition(".")[0]
+    return await aside(lambda: _answer(library(request), grant.flows, grant.ids, grant.form, stem))
+
+
+@router.post("/api/extract/open")
+async def open_with(request: Request, wanted: Wanted) -> dict[str, Any]:
+    """Open the packets with the program that was named at the start; on loopback only."""
+    program: list[str] | None = request.app.state.open_with
+    if not program:
+        raise HTTPException(403, "no program was named: start flowkeep ui with --open-with")
+    loaded, view = table(request), View.parse(_Fields(wanted.view))
+    ids = await aside(lambda: _ids(loaded, view, wanted.flows))
+    made = (
+        library(request).upload_folder() / f"{_name(ids) if ids else 'nothing'}-{secrets.token_hex(4)}.pcapng"
+    )
+
+    def work() -> None:
+        extract_flows(
+            library(request).found, loaded.flows, ids, ExtractPlan(made, "pcapng"), library(request).options
+        )
+        try:
+            subprocess.Popen(
+                [*program, str(made)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            with suppress(OSError):
+                made.unlink()
+            raise UsageError(f"{safe(program[0])}: {error.strerror}") from None
+
+    await aside(work)
+    return {"opened": safe(made), "flows": len(ids)}

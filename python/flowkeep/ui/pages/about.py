@@ -1,0 +1,82 @@
+"""What is odd about the streams of a flow, and all that is known of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from nicegui import ui
+
+from ...errors import FlowkeepError
+from ..api.flow import odd, streams
+from ..table import plain
+from .tab import Tab
+
+
+class Anomalies:
+    """Gaps, conflicting versions, resets and whatever else the assembler noticed."""
+
+    def __init__(self, tab: Tab) -> None:
+        """Draw it, empty."""
+        self.tab, self.flow = tab, -1
+        with ui.column().classes("fk-fill gap-0"):
+            self.said = ui.label("Double-click a flow to look at its streams").classes(
+                "text-caption px-2 py-1"
+            )
+            self.table = ui.table(
+                columns=[
+                    {"name": "who", "label": "Sent by", "field": "who", "align": "left", "sortable": True},
+                    {"name": "name", "label": "What", "field": "name", "align": "left", "sortable": True},
+                    {"name": "offset", "label": "Offset", "field": "offset", "sortable": True},
+                    {"name": "length", "label": "Bytes", "field": "length", "sortable": True},
+                    {"name": "frame", "label": "Frame", "field": "frame", "sortable": True},
+                    {"name": "text", "label": "In words", "field": "text", "align": "left"},
+                ],
+                rows=[], row_key="n", pagination=0,
+            ).props("dense flat virtual-scroll").classes("w-full grow").mark("anomalies")  # fmt: skip
+
+    async def look(self, flow: int) -> None:
+        """Show those of this flow."""
+        table = self.tab.library.table
+        if table is None or flow < 0 or flow == self.flow:
+            return
+        self.flow = flow
+        self.said.set_text(f"flow {flow}: reading …")
+        try:
+            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table.flows, flow, "first"))
+            found: Any = await asyncio.to_thread(lambda: odd(stream))
+        except (FlowkeepError, OSError) as error:
+            self.said.set_text(str(error))
+            self.table.rows = []
+            self.table.update()
+            return
+        more = f"; {found['more']:,} more are not listed" if found["more"] else ""
+        self.said.set_text(
+            f"flow {flow}: {found['client_bytes']:,} bytes from the client, {found['server_bytes']:,} from "
+            f"the server, {len(found['rows']):,} things to know{more}"
+        )
+        self.table.rows = [{**row, "n": n} for n, row in enumerate(found["rows"])]
+        self.table.update()
+
+
+class Details:
+    """Every column of a flow."""
+
+    def __init__(self, tab: Tab) -> None:
+        """Draw it, empty."""
+        self.tab = tab
+        with ui.element("div").classes("fk-fill").style("overflow: auto"):
+            self.box = ui.grid(columns=4).classes("p-2 gap-x-4 gap-y-0").mark("details")
+
+    def look(self, flow: int) -> None:
+        """Show this flow."""
+        table = self.tab.library.table
+        if table is None or not 0 <= flow < len(table):
+            return
+        self.box.clear()
+        with self.box:
+            for name, value in plain(table.frame.slice(flow, 1))[0].items():
+                ui.label(name).classes("text-caption")
+                ui.label("" if value is None else str(value)).classes("fk-mono").style(
+                    "overflow-wrap: anywhere"
+                )

@@ -1,0 +1,147 @@
+"""Captures: what is open, what lies in the folders, uploads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from nicegui import ui
+
+from ...errors import FlowkeepError
+from ...units import size
+from ..api.files import state
+from .tab import Tab, arguments
+
+
+class Files:
+    """The page of captures."""
+
+    def __init__(self, tab: Tab) -> None:
+        """Draw it."""
+        self.tab = tab
+        with ui.row().classes("w-full p-3 gap-4 items-start"):
+            with ui.column().classes("gap-2 grow"):
+                ui.label("Open captures").classes("text-subtitle1")
+                self.open = ui.table(
+                    columns=[
+                        {"name": "name", "label": "Name", "field": "name", "align": "left", "sortable": True},
+                        {"name": "size", "label": "Size", "field": "size", "sortable": True},
+                        {"name": "packets", "label": "Packets", "field": "packets"},
+                        {"name": "is", "label": "", "field": "is", "align": "left"},
+                    ],
+                    rows=[], row_key="path", selection="multiple",
+                ).props('dense flat bordered no-data-label="no capture is open"')  # fmt: skip
+                self.open.classes("w-full").mark("open-captures")
+                with ui.row():
+                    ui.button("Leave away", icon="close", on_click=self.leave).props("flat dense no-caps")
+                with ui.row().classes("w-full items-center gap-2 no-wrap"):
+                    self.path = (
+                        ui.input(placeholder="Path of a capture, a folder, or a glob")
+                        .props("dense outlined")
+                        .classes("grow fk-mono")
+                        .mark("path")
+                    )
+                    self.path.on("keydown.enter", self.add)
+                    ui.button("Add", icon="add", on_click=self.add).props("dense no-caps unelevated").mark(
+                        "add"
+                    )
+                with ui.element("div").classes("fk-drop w-full").mark("drop") as drop:
+                    ui.label("Drop captures here, or")
+                    self.picker = ui.element("input").props(
+                        'type=file multiple aria-label="Captures to upload"'
+                    )
+                drop.on("dragover", js_handler="(e) => e.preventDefault()")
+                drop.on("drop", js_handler="(e) => fk.dropped(e)")
+                self.picker.on("change", js_handler="(e) => fk.uploads([...e.target.files])")
+                self.sent = ui.label("").classes("text-caption")
+                self.notes = ui.column().classes("gap-0 fk-mono text-caption")
+            with ui.column().classes("gap-1 grow"):
+                ui.label("Folders").classes("text-subtitle1")
+                self.where = ui.label("").classes("fk-mono text-caption")
+                self.entries = ui.column().classes("gap-0 w-full").style("max-height: 65vh; overflow: auto")
+        ui.on("fk-upload", self.uploading)
+        ui.on("fk-uploaded", self.uploaded)
+        self.browse("")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what is open."""
+        now = state(self.tab.library)
+        self.open.rows = [
+            {"path": c["path"], "name": c["name"], "size": size(c["size"]),
+             "packets": "" if c["packets"] is None else f"{c['packets']:,}",
+             "is": ", ".join(word for word in ("trimmed", "indexed") if c[word])} for c in now["captures"]
+        ]  # fmt: skip
+        self.open.update()
+        self.notes.clear()
+        with self.notes:
+            for note in now["notes"]:
+                ui.label(note)
+
+    async def add(self) -> None:
+        """Open what the field names."""
+        path = (self.path.value or "").strip()
+        if path and await self._open(path):
+            self.path.set_value("")
+
+    async def _open(self, path: str) -> bool:
+        try:
+            await asyncio.to_thread(self.tab.library.open, [path])
+        except (FlowkeepError, OSError) as error:
+            self.tab.complain(str(error))
+            return False
+        self.refresh()
+        return True
+
+    async def leave(self) -> None:
+        """Leave the selected captures away."""
+        chosen = {row["path"] for row in self.open.selected}
+        for capture in list(self.tab.library.found.captures):
+            if str(capture.path) in chosen:
+                await asyncio.to_thread(self.tab.library.close, capture.path)
+        self.open.selected = []
+        self.refresh()
+
+    def browse(self, folder: str) -> None:
+        """List a folder."""
+        import os
+
+        library = self.tab.library
+        try:
+            there = library.allowed(folder or library.roots[0])
+            names = sorted(os.scandir(there), key=lambda e: (not e.is_dir(), e.name))
+        except (FlowkeepError, OSError, IndexError) as error:
+            self.tab.complain(str(error))
+            return
+        self.where.set_text(str(there))
+        self.entries.clear()
+        with self.entries:
+            if any(there != root and there.is_relative_to(root) for root in library.roots):
+                ui.button("..", icon="arrow_upward", on_click=lambda: self.browse(str(there.parent))).props(
+                    "flat dense no-caps align=left"
+                )
+            for entry in names[:1000]:
+                if entry.name.startswith(".") or entry.name.endswith((".ledger.arrow", ".flowkeep-index")):
+                    continue
+                if entry.is_dir():
+                    ui.button(
+                        entry.name, icon="folder", on_click=lambda path=entry.path: self.browse(path)
+                    ).props("flat dense no-caps align=left")
+                else:
+                    ui.button(
+                        entry.name, icon="description", on_click=lambda path=entry.path: self._open(path)
+                    ).props("flat dense no-caps align=left")
+
+    def uploading(self, event: Any) -> None:
+        """An upload goes on."""
+        args = arguments(event)
+        self.sent.set_text(
+            f"{args.get('name')}: {size(float(args.get('done') or 0))} of "
+            f"{size(float(args.get('total') or 0))}"
+        )
+
+    def uploaded(self, event: Any) -> None:
+        """An upload is over."""
+        args = arguments(event)
+        self.sent.set_text(f"{args.get('name')}: {args.get('error') or 'uploaded'}")
+        self.refresh()

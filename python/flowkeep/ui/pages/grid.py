@@ -1,0 +1,65 @@
+"""A table of any length: the browser asks for the rows it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from ..columns import TABLES
+from ..view import Sort
+
+
+class Grid:
+    """One of the tables: ``flows``, ``hosts``, ``services``."""
+
+    def __init__(self, kind: str, sort: Sort | None = None) -> None:
+        """Draw it; rows come when the browser asks."""
+        self.kind = kind
+        columns = [column.grid() for column in TABLES[kind]]
+        for column in columns:
+            if sort is not None and column["field"] == sort.column:
+                column["sort"] = "desc" if sort.descending else "asc"
+        options: dict[str, Any] = {
+            "columnDefs": columns, "rowModelType": "infinite", "cacheBlockSize": 100, "maxBlocksInCache": 40,
+            "rowBuffer": 20, "rowHeight": 24, "headerHeight": 28, "maxConcurrentDatasourceRequests": 2,
+            "rowSelection": {
+                "mode": "multiRow", "checkboxes": False, "headerCheckbox": False,
+                "enableClickSelection": True,
+            },
+            "tooltipShowDelay": 400, "suppressDragLeaveHidesColumns": True,
+            "preventDefaultOnContextMenu": True,
+            "multiSortKey": "ctrl", "alwaysMultiSort": False, "suppressMultiSort": True,
+            "overlayNoRowsTemplate": "nothing is left by these filters",
+            ":onGridReady": f"p => fk.grid('{kind}', p.api)",
+            ":onSelectionChanged": f"() => fk.selected('{kind}')",
+            ":onCellContextMenu": f"p => fk.menu('{kind}', p)",
+            ":onRowDoubleClicked": f"p => emitEvent('fk-follow', {{kind: '{kind}', row: p.data}})",
+            ":onColumnResized": f"p => p.finished && fk.keepColumns('{kind}')",
+            ":onColumnMoved": f"p => p.finished && fk.keepColumns('{kind}')",
+            ":onSortChanged": f"() => fk.keepColumns('{kind}')",
+            ":onCellKeyDown": "p => p.event.key === 'Enter' && p.data && "
+                              f"emitEvent('fk-follow', {{kind: '{kind}', row: p.data}})",
+        }  # fmt: skip
+        if kind == "flows":
+            options[":getRowId"] = "p => String(p.data.flow_id)"
+        self.element = (
+            ui.aggrid(options, theme="balham", auto_size_columns=False)
+            .classes("fk-fill")
+            .mark(f"grid-{kind}")
+        )
+
+    def columns_menu(self) -> None:
+        """A button with a check for each column."""
+        button = ui.button(icon="view_column").props('flat dense aria-label="Columns"').tooltip("Columns")
+        with button, ui.menu(), ui.column().classes("gap-0 p-2").style("max-height: 60vh; overflow: auto"):
+            for column in TABLES[self.kind]:
+                name = column.name
+                words = name.replace("_", " ").capitalize() if column.title == "Port" else column.title
+                ui.checkbox(
+                    words,
+                    value=column.shown,
+                    on_change=lambda e, name=name: ui.run_javascript(
+                        f"fk.showColumn('{self.kind}', '{name}', {str(bool(e.value)).lower()})"
+                    ),
+                ).props("dense")

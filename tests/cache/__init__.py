@@ -1,0 +1,1 @@
+"""The cache and its service."""

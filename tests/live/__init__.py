@@ -1,0 +1,1 @@
+"""Packets as they come: from interfaces, by TCP, from files and pipes."""
