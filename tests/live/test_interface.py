@@ -34,7 +34,7 @@ def test_frames_are_kept_byte_for_byte_in_order_in_both_directions(pair: Pair) -
     assert (stats["packets"], stats["drops"], stats["state"]) == (3000, 0, "stopped")
     assert stats["bytes"] == sum(map(len, frames)) == stats["interfaces"]["va"]["bytes"]
     [known] = store.status()["interfaces"]
-    assert (known["name"], known["packets"], known["dropped"]) == ("va", 3000, 0)
+    assert (known["name"], known["received"]["packets"], known["dropped"]) == ("va", 3000, 0)
 
 
 def test_a_packet_is_there_while_nothing_follows_it(pair: Pair) -> None:

@@ -78,7 +78,7 @@ class Served:
         assert not [line for line in self.lines if "Traceback" in line], self.lines
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
