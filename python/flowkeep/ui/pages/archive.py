@@ -95,8 +95,11 @@ class Cache:
             "grid": {"left": 90, "right": 90, "top": 30, "bottom": 40},
             "tooltip": {"trigger": "axis"}, "xAxis": {"type": "category", "data": names},
             "yAxis": {"type": "value", "axisLabel": {":formatter": "v => fk.bytes(v)"}},
-            "series": [{"name": "memory by age", "type": "bar",
-                        "data": [_number(b.get("bytes")) for b in bands], "color": "#7b3fb5", "tooltip": {":valueFormatter": "v => fk.bytes(v)"}}],
+            "series": [{
+                "name": "memory by age", "type": "bar", "color": "#7b3fb5",
+                "data": [_number(band.get("bytes")) for band in bands],
+                "tooltip": {":valueFormatter": "v => fk.bytes(v)"},
+            }],
         })  # fmt: skip
         self.chart.update()
 
