@@ -139,8 +139,8 @@ def _bands(cache: dict[str, Any], width: int) -> RenderableType:
     most = max((band["bytes"] for band in cache["bands"]), default=0) or 1
     room = max(min(_BAR, width - 56), 4)
     for band in cache["bands"]:
-        if not band["flows"] and band["allowance"] == 0:
-            continue  # where nothing is kept there is nothing
+        if not band["flows"] and (band["allowance"] == 0 or band["from"] > _NEVER):
+            continue  # nothing is kept there, or the curve is stretched so far that nothing gets there
         full = band["bytes"] * room * 8 // most
         bar = "█" * (full // 8) + (" ▏▎▍▌▋▊▉"[full % 8].strip())
         table.add_row(
@@ -148,6 +148,9 @@ def _bands(cache: dict[str, Any], width: int) -> RenderableType:
             f"{band['flows']:,}", f"{band['packets']:,}", units.size(band["bytes"]), f"[cyan]{bar}[/]",
         )  # fmt: skip
     return table
+
+
+_NEVER = 100 * 365 * _DAY
 
 
 def _age(band: dict[str, Any]) -> str:
