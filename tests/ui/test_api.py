@@ -111,7 +111,8 @@ def test_trim(served: Served, folder: Path) -> None:
 
 @pytest.mark.parametrize("path", [
     "api/flows?where=nope>1", "api/flows?hide=x", "api/flows?columns=nope", "api/flows?sort=nope", "api/flows/99",
-    "api/flows/99/transcript", "api/flows/0/transcript?encoding=nope", "api/extract?flow=a", "api/flows?since=x",
+    "api/files/browse?folder=a%00b", "api/files/browse?folder=~nobody-has-this-name/x",
+    "api/retain/plan?policy=%00", "api/cache?socket=%00", "api/flows/99/transcript", "api/flows/0/transcript?encoding=nope", "api/extract?flow=a", "api/flows?since=x",
 ])  # fmt: skip
 def test_errors_say_what_is_wrong(served: Served, path: str) -> None:
     code, why = refused(served, path)

@@ -60,7 +60,10 @@ class Library:
 
     def allowed(self, path: str | Path) -> Path:
         """A path that may be touched, links resolved. Raises UsageError."""
-        resolved = Path(path).expanduser().resolve()
+        try:
+            resolved = Path(path).expanduser().resolve()
+        except (ValueError, RuntimeError) as error:  # a NUL, an unknown ~user, links in a circle
+            raise UsageError(f"{safe(path)!r} cannot be a path: {safe(str(error))}") from None
         roots = [*self.roots, *([self._uploads] if self._uploads else [])]
         if not any(resolved.is_relative_to(root) for root in roots):
             below = ", ".join(safe(root) for root in self.roots)

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from ...cache.client import Place
+from ...errors import UsageError
 from ...ops.cache_read import CacheReadPlan, cache_read
 from ...ops.cache_status import cache_status
 from ...ops.retain_forecast import forecast_archive
@@ -40,6 +41,8 @@ class FromCache(BaseModel):
 
 def place(socket: str) -> Place:
     """Where the cache is. Its socket lets in whoever runs it, and so this server, which has the same user."""
+    if "\0" in socket:
+        raise UsageError(f"{safe(socket)!r} cannot be a path: it holds a NUL")
     return Place(Path(socket) if socket else None)
 
 
