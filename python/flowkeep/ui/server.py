@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import os
 import shlex
 import socket
 import ssl
@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from ..cache.place import Endpoint
 from ..errors import FlowkeepError, UsageError
 from ..flow import ReadOptions
 from ..text import safe
@@ -65,20 +66,18 @@ class UiPlan:
     @property
     def loopback(self) -> bool:
         """Whether this machine alone can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return Endpoint(self.host, self.port).loopback
 
     def allowed_roots(self) -> list[Path]:
         """The folders that may be touched."""
         if self.roots:
             return list(self.roots)
-        # Of a glob, the part before its first sign.
-        named = [Path(path.split("*")[0].split("?")[0].split("[")[0]) for path in self.paths]
-        folders = [path if path.is_dir() else path.parent for path in named]
+        folders = []
+        for path in self.paths:
+            plain = path.split("*")[0].split("?")[0].split("[")[0]
+            whole = plain == path and os.path.isdir(path)
+            # Of a glob, the folder before its first sign.
+            folders.append(Path(path) if whole else Path(os.path.dirname(plain) or "."))
         return folders or [Path.cwd()]
 
 
