@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
