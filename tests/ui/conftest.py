@@ -56,11 +56,7 @@ class Served:
     def wait(self) -> dict[str, Any]:
         """Until everything is read."""
         while True:
-            try:
-                state: dict[str, Any] = self.ask("api/files")
-            except urllib.error.URLError:
-                assert self.process.poll() is None, self.lines
-                continue
+            state: dict[str, Any] = self.ask("api/files")
             if state["state"] == "idle":
                 return state
 

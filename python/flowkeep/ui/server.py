@@ -118,6 +118,8 @@ class Server:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((plan.host, plan.port))
+            # From now on a browser waits for its answer and is not refused.
+            self._socket.listen(128)
         except OSError as error:
             self._socket.close()
             raise UsageError(
