@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use flowkeep_core::cut::ledger::{adopt, Chosen, Left, Row};
+use flowkeep_core::cut::ledger::{adopt, carry_on, Chosen, Left, Row};
 use flowkeep_core::flow::{Listing, Side, Tracker};
 use flowkeep_core::pipe::Control;
 
@@ -89,6 +89,27 @@ fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<(LedgerUse, 
 pub(super) fn begin_listing(
     tracker: &mut Tracker,
     old: Option<&Old>,
+    see: impl FnOnce(&Old, &Listing),
+) -> (u64, u64) {
+    begin(tracker, old, adopt, see)
+}
+
+/// The same for whoever cuts: sessions that go on in the file have come to what the ledger says.
+pub(super) fn begin_cutting(
+    tracker: &mut Tracker,
+    old: Option<&Old>,
+    see: impl FnOnce(&Old, &Listing),
+) -> (u64, u64) {
+    begin(tracker, old, carry_on, see)
+}
+
+/// How the rows of a ledger are added to the flows and listed.
+type Adopt = fn(&mut Tracker, &[Row], fn(&Row) -> Left) -> Listing;
+
+fn begin(
+    tracker: &mut Tracker,
+    old: Option<&Old>,
+    adopt: Adopt,
     see: impl FnOnce(&Old, &Listing),
 ) -> (u64, u64) {
     // Of a file that could not be read to its end.

@@ -6,13 +6,13 @@ use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use flowkeep_core::cut::ledger::{carry_on, rows, rows_again, Chosen, Row};
-use flowkeep_core::cut::{Behind, Policy, Rest, TrimPcap};
+use flowkeep_core::cut::{Behind, Cutter, Policy, Rest, TrimPcap};
 use flowkeep_core::flow::{Listing, Side};
 use flowkeep_core::identify::flows::Column;
 use flowkeep_core::pipe::{self, Control, Depths, Emit, Passes, Which, Writer};
 use flowkeep_core::select::Part;
 
-use super::listing::{end_listing, old, Old};
+use super::listing::{begin_cutting, end_listing, old, Old};
 use super::output::Output;
 use super::report::{FileReport, LedgerUse, TrimReport};
 use super::{is_standard, Error, Settings};
@@ -149,7 +149,7 @@ impl Trim {
         self.end_measure();
         self.state.tracker.end_listing();
         let listing = carry_on(&mut self.state.tracker, &rows, Row::left);
-        self.told(&about, &rows, &listing);
+        told(&mut self.state.depths, &about, &rows, &listing);
         self.state.tracker.skip(about.packets, about.bytes);
         Ok(())
     }
@@ -176,17 +176,6 @@ impl Trim {
         }
     }
 
-    /// A ledger tells what flows speak.
-    fn told(&mut self, about: &About, rows: &[Row], listing: &Listing) {
-        for (row, at) in rows.iter().zip(listing.rows()) {
-            let Some(text) = about.text(row.service) else { continue };
-            let depths = self.state.depths.get_or_insert_default();
-            if let Some(service) = depths.place(text) {
-                depths.set_service(at.flow, service);
-            }
-        }
-    }
-
     /// Decides as TrimPCAP 1.3 with this limit instead of by the policy. Nothing is read yet.
     #[must_use]
     pub fn as_trimpcap(mut self, limit: u64) -> Self {
@@ -200,11 +189,9 @@ impl Trim {
         let Some(measure) = &mut self.measure else { return Ok(()) };
         measure.end_file();
         let mut source = Source::open(path, control).map_err(Error::Open)?;
-        let tracker = &mut measure.scan.tracker;
-        measure.start = (tracker.packets(), tracker.bytes());
-        if let (_, Some(old)) = old(path, beside, &self.settings, control)? {
-            let listing = carry_on(tracker, &old.rows, old.left());
-            tracker.list(listing);
+        let (_, old) = old(path, beside, &self.settings, control)?;
+        measure.start = begin_cutting(&mut measure.scan.tracker, old.as_ref(), |_, _| {});
+        if let Some(old) = old {
             measure.whole = old.whole();
             path.clone_into(&mut measure.path);
         }
@@ -222,23 +209,23 @@ impl Trim {
     ) -> Result<TrimReport, Error> {
         self.end_measure();
         let ends = self.ends.remove(path);
-        // Of a file that could not be read to its end.
-        self.state.tracker.end_listing();
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger_use, old) = old(path, wanted.ledger_in, &self.settings, control)?;
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let start = (self.state.tracker.packets(), self.state.tracker.bytes());
         let compression = wanted.compression.unwrap_or(source.compression());
         let digests = wanted.digest || wanted.ledger_out.is_some();
         let output = Output::open(wanted.out, compression, digests).map_err(Error::Output)?;
         let mut writer = Writer::new(output);
 
         self.state.begin_file();
-        if let Some(old) = &old {
-            self.list(old, wanted.policy, ends);
-        }
-        let plan = self.settings.plan();
         let state = &mut self.state;
+        let (cutter, depths, listed) = (&mut state.cutter, &mut state.depths, &mut self.listed);
+        let start = begin_cutting(&mut state.tracker, old.as_ref(), |old, listing| {
+            told(depths, &old.about, &old.rows, listing);
+            *listed = listing.rows().iter().map(|row| (row.flow, row.running.side)).collect();
+            list(cutter, old, listing, wanted.policy, ends);
+        });
+        let plan = self.settings.plan();
         let (end, digest_in) = std::thread::scope(|scope| {
             // Beside the cutting: the second reading comes from the page cache.
             let wants = digests && !is_standard(path) && source.size().is_some();
@@ -301,31 +288,9 @@ impl Trim {
         Ok(TrimReport { file, tally, out_bytes, digest_in, digest_out })
     }
 
-    /// The file that begins has been trimmed before.
-    fn list(&mut self, old: &Old, policy: &str, ends: Option<Vec<[Side; 2]>>) {
-        let listing = carry_on(&mut self.state.tracker, &old.rows, old.left());
-        self.told(&old.about, &old.rows, &listing);
-        self.listed = listing.rows().iter().map(|row| (row.flow, row.running.side)).collect();
-        let cutter = &mut self.state.cutter;
-        let chosen = old.about.chosen[usize::from(old.trimmed)].unwrap_or_default();
-        let sampled = matches!(cutter.policy().rest, Rest::Sample(k) if k == chosen.sample);
-        let behind = Behind {
-            unchanged: old.trimmed && old.about.policy == policy,
-            behind: false,
-            sampled,
-            end: None,
-        };
-        let comparable = chosen.cutoff.is_some_and(|(_, unit)| unit == cutter.policy().unit());
-        let left = old.left();
-        let cutoffs = old.rows.iter().map(|row| left(row).cutoff);
-        let cutoffs = if comparable { cutoffs.collect() } else { Vec::new() };
-        cutter.list(&listing, behind, cutoffs, ends);
-        self.state.tracker.list(listing);
-    }
-
     /// By what the packets were chosen that the file held and holds now.
     fn chosen(&self, old: Option<&Old>) -> [Option<Chosen>; 2] {
-        let before = old.and_then(|old| old.about.chosen[usize::from(old.trimmed)]);
+        let before = old.and_then(Old::chosen);
         let cutter = &self.state.cutter;
         let policy = cutter.policy();
         let now = match before {
@@ -405,6 +370,30 @@ impl Trim {
         state.end_file(true);
         Flows::new(state.tracker.into_table(), None, None, community_seed)
     }
+}
+
+/// A ledger tells what flows speak.
+fn told(depths: &mut Option<Depths>, about: &About, rows: &[Row], listing: &Listing) {
+    for (row, at) in rows.iter().zip(listing.rows()) {
+        let Some(text) = about.text(row.service) else { continue };
+        let depths = depths.get_or_insert_default();
+        if let Some(service) = depths.place(text) {
+            depths.set_service(at.flow, service);
+        }
+    }
+}
+
+/// The file that begins has been trimmed before.
+fn list(cutter: &mut Cutter, old: &Old, listing: &Listing, policy: &str, ends: Option<Vec<[Side; 2]>>) {
+    let chosen = old.chosen().unwrap_or_default();
+    let sampled = matches!(cutter.policy().rest, Rest::Sample(k) if k == chosen.sample);
+    let behind =
+        Behind { unchanged: old.trimmed && old.about.policy == policy, behind: false, sampled, end: None };
+    let comparable = chosen.cutoff.is_some_and(|(_, unit)| unit == cutter.policy().unit());
+    let left = old.left();
+    let cutoffs = old.rows.iter().map(|row| left(row).cutoff);
+    let cutoffs = if comparable { cutoffs.collect() } else { Vec::new() };
+    cutter.list(listing, behind, cutoffs, ends);
 }
 
 fn write_ledger(path: &Path, about: &About, rows: &[Row]) -> Result<(), Error> {
