@@ -10,7 +10,7 @@ use super::settings::BadSettings;
 use super::status::{ReaderStatus, Reason};
 use super::store::Store;
 use crate::record::write::{self, begin, end, option};
-use crate::record::{Interface, TsResol};
+use crate::record::TsResol;
 
 /// Packets looked at in one step, and bytes after which it ends.
 const PACKETS: usize = 2048;
@@ -201,15 +201,7 @@ impl Store {
     fn describe(&self, reader: &mut Reader, out: &mut Vec<u8>) {
         if reader.query.format == Format::Pcapng {
             for i in &self.interfaces[reader.described..] {
-                let interface = Interface {
-                    link: i.link,
-                    snaplen: i.snap_length,
-                    name: (!i.name.is_empty()).then(|| i.name.clone()),
-                    ts_resol: TsResol::NANO,
-                    ts_offset: 0,
-                    section: 0,
-                };
-                write::interface(out, &interface);
+                write::interface(out, &i.described());
             }
         }
         reader.described = self.interfaces.len();

@@ -1,5 +1,7 @@
 //! What a store says of itself.
 
+use crate::record::{Interface, TsResol};
+
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -119,6 +121,20 @@ pub struct InterfaceStatus {
     pub received: Totals,
     /// Packets that the kernel lost.
     pub dropped: u64,
+}
+
+impl InterfaceStatus {
+    /// As captures that are written describe it.
+    pub fn described(&self) -> Interface {
+        Interface {
+            link: self.link,
+            snaplen: self.snap_length,
+            name: (!self.name.is_empty()).then(|| self.name.clone()),
+            ts_resol: TsResol::NANO,
+            ts_offset: 0,
+            section: 0,
+        }
+    }
 }
 
 /// What a store says of itself.

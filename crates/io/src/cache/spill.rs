@@ -15,7 +15,7 @@ use flowkeep_core::cache::{Gone, InterfaceStatus};
 use flowkeep_core::cut::ledger::{Left, Row};
 use flowkeep_core::cut::Kept;
 use flowkeep_core::packet::{self, Options};
-use flowkeep_core::record::{write, Interface, TsResol};
+use flowkeep_core::record::{write, TsResol};
 
 use super::Shared;
 use crate::dataset::Output;
@@ -320,15 +320,7 @@ impl Current {
     fn add(&mut self, gone: &Gone, interfaces: &[InterfaceStatus], buffer: &mut Vec<u8>) -> io::Result<()> {
         buffer.clear();
         for i in &interfaces[self.described.min(interfaces.len())..] {
-            let interface = Interface {
-                link: i.link,
-                snaplen: i.snap_length,
-                name: (!i.name.is_empty()).then(|| i.name.clone()),
-                ts_resol: TsResol::NANO,
-                ts_offset: 0,
-                section: 0,
-            };
-            write::interface(buffer, &interface);
+            write::interface(buffer, &i.described());
         }
         self.described = interfaces.len();
         let (mut kept, mut at) = ([Kept::default(); 2], 0);
