@@ -3,21 +3,7 @@
 use std::sync::Arc;
 
 use super::input::{Packets, Shared, Stop};
-use super::program::Selection;
-use super::Error;
-
-/// How interfaces are captured.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Bytes of each ring.
-    pub ring: usize,
-    /// Bytes that are kept of a packet.
-    pub snap_length: u32,
-    /// Also what is not for this machine.
-    pub promiscuous: bool,
-    /// Which packets.
-    pub selection: Arc<Selection>,
-}
+use super::{Error, Settings};
 
 /// There is none here.
 pub enum Tap {}

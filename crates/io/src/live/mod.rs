@@ -45,7 +45,6 @@ mod live_tests;
 
 pub use input::{Count, InterfaceId, Packet, Packets, State, Stats};
 pub use program::{Selection, MAX_PORTS};
-pub use tap::Settings;
 
 use input::{Bounded, Shared, Stop};
 
@@ -54,6 +53,19 @@ pub const RING: usize = 64 << 20;
 /// Bytes that are kept of a packet unless it is said otherwise: all of it, also of segments that the network card
 /// will cut or has put together.
 pub const SNAP_LENGTH: u32 = 262_144;
+
+/// How interfaces are captured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bytes of each ring.
+    pub ring: usize,
+    /// Bytes that are kept of a packet.
+    pub snap_length: u32,
+    /// Also what is not for this machine.
+    pub promiscuous: bool,
+    /// Which packets.
+    pub selection: Arc<Selection>,
+}
 
 /// Why an input cannot be opened.
 #[derive(Debug)]

@@ -16,9 +16,8 @@ use super::frame::{frames, Frame};
 use super::hardware::link_of;
 use super::input::{Count, InterfaceId, Packet, Packets, Shared, State, Stats, Stop, BATCH, MAX_INTERFACES};
 use super::netlink::{self, Event, Link, Links};
-use super::program::Selection;
 use super::ring::Ring;
-use super::Error;
+use super::{Error, Settings};
 
 /// How often the kernel is asked what it lost.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -28,19 +27,6 @@ const LAST: Duration = Duration::from_millis(500);
 const MAX_KNOWN: usize = 2 * MAX_INTERFACES;
 /// Name under which losses stand that may be of any interface.
 const ANY: &str = "all interfaces";
-
-/// How interfaces are captured.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Bytes of each ring.
-    pub ring: usize,
-    /// Bytes that are kept of a packet.
-    pub snap_length: u32,
-    /// Also what is not for this machine.
-    pub promiscuous: bool,
-    /// Which packets.
-    pub selection: Arc<Selection>,
-}
 
 /// An open capture of one interface, or of all.
 pub struct Tap {
