@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from flowkeep.cache.notify import notify, watchdog_seconds
+from flowkeep.notify import notify, watchdog_seconds
 
 from tests import wire
 from tests.cache.service import WAIT, Service, running, until

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flowkeep.notify import notify, watchdog_seconds
 from flowkeep.retain import system
 from flowkeep.retain.metrics import Metrics, serve
 from flowkeep.retain.model import Quiet
@@ -160,9 +161,9 @@ def test_a_waker_sleeps_no_longer_than_it_is_told(tmp_path: Path) -> None:
 
 def test_systemd_is_told_only_where_it_listens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    assert not system.notify("READY=1")
+    assert not notify(READY=1)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
-    assert not system.notify("READY=1")
+    assert not notify(READY=1)
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-    assert system.watchdog_seconds() == 10
+    assert watchdog_seconds() == 10

@@ -13,13 +13,13 @@ from typing import Any
 
 from .. import _native, units
 from ..errors import FlowkeepError, OutputError
+from ..notify import notify, watchdog_seconds
 from ..select.libpcap import Rule, compile_filter
 from ..sink.atomic import Part
 from ..text import safe
 from . import metrics, pcap_over_ip, server
 from .lean import give_back
 from .listen import close_unix, listen_unix
-from .notify import notify, watchdog_seconds
 from .peers import Allowed, user_of
 from .place import Endpoint
 from .plan import Plan

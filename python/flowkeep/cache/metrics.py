@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..prometheus import TYPE, Sample, page
 from .server import COUNTED
 
 if TYPE_CHECKING:
@@ -17,25 +18,11 @@ if TYPE_CHECKING:
     from .server import Service
 
 _SECONDS = 5.0
-_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-Sample = tuple[dict[str, str], float]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def text(status: dict[str, Any]) -> str:
     """The page: the numbers of a status."""
-    lines = []
-    for name, kind, says, samples in _families(status):
-        full = f"flowkeep_cache_{name}"
-        lines += [f"# HELP {full} {says}", f"# TYPE {full} {kind}"]
-        for labels, value in samples:
-            inside = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
-            lines.append(f"{full}{{{inside}}} {value}" if inside else f"{full} {value}")
-    return "\n".join(lines) + "\n"
+    return page("flowkeep_cache", _families(status))
 
 
 def _families(status: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sample]]]:
@@ -100,7 +87,7 @@ async def face(service: Service, reader: StreamReader, writer: StreamWriter) -> 
             head = b""
         status, body = await _answer(service, head)
         lines = (
-            f"HTTP/1.1 {status}", f"Content-Type: {_TYPE}", f"Content-Length: {len(body)}",
+            f"HTTP/1.1 {status}", f"Content-Type: {TYPE}", f"Content-Length: {len(body)}",
             "Connection: close", "", "",
         )  # fmt: skip
         writer.write("\r\n".join(lines).encode() + (b"" if head.startswith(b"HEAD ") else body))

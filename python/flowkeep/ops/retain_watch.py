@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from ..errors import FlowkeepError
+from ..notify import notify, watchdog_seconds
 from ..retain import system
 from ..retain.apply import Applied
 from ..retain.metrics import Metrics, serve
@@ -74,13 +75,13 @@ class Watch:
             stack.enter_context(_Signals(self))
             for found in keeper.recovered:
                 self.say(found)
-            system.notify("READY=1\nSTATUS=running")
+            notify(READY=1, STATUS="running")
             rounds = 0
             try:
                 rounds = self._rounds(keeper)
             except _StoppedError:
                 self.say("stopped; the file in work is as it was")
-            system.notify("STOPPING=1")
+            notify(STOPPING=1)
         return rounds
 
     def _rounds(self, keeper: Keeper) -> int:
@@ -99,9 +100,9 @@ class Watch:
     def _sleep(self, seconds: float) -> None:
         assert self._waker is not None
         until = time.monotonic() + seconds
-        beat = system.watchdog_seconds()
+        beat = watchdog_seconds()
         while not self._stopping and not self._reload and (left := until - time.monotonic()) > 0:
-            system.notify("WATCHDOG=1")
+            notify(WATCHDOG=1)
             if self._waker.sleep(min(left, beat) if beat else left):
                 # A file was finished; the next one may come at once.
                 self._waker.sleep(min(SETTLE_S, max(until - time.monotonic(), 0)))
@@ -111,7 +112,7 @@ class Watch:
         """Wait so that no more is read in a second than the policy allows."""
         until = time.monotonic() + seconds
         while not self._stopping and (left := until - time.monotonic()) > 0:
-            system.notify("WATCHDOG=1")
+            notify(WATCHDOG=1)
             assert self._waker is not None
             self._waker.sleep(min(left, 1))
 
@@ -121,7 +122,7 @@ class Watch:
         for dataset in self.policy.datasets:
             if self._stopping:
                 break
-            system.notify("WATCHDOG=1")
+            notify(WATCHDOG=1)
             try:
                 plan = keeper.plan(dataset, self._beat)
                 self.metrics.planned(plan)
@@ -133,7 +134,7 @@ class Watch:
             self.metrics.applied(applied)
             self._tell(applied)
             done.append(f"{safe(dataset.name)}: {size_text(plan.bytes_before - applied.freed)}")
-        system.notify("STATUS=" + "; ".join(done))
+        notify(STATUS="; ".join(done))
         if self.plan.metrics is not None:
             try:
                 self.metrics.write(self.plan.metrics)
@@ -147,7 +148,7 @@ class Watch:
             raise _StoppedError
         if time.monotonic() - self._told > 1:
             self._told = time.monotonic()
-            system.notify("WATCHDOG=1")
+            notify(WATCHDOG=1)
 
     def _tell(self, applied: Applied) -> None:
         for warning in (*applied.plan.warnings, *applied.warnings):
@@ -162,7 +163,7 @@ class Watch:
 
     def _load(self, keeper: Keeper) -> None:
         self._reload = False
-        system.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         try:
             policy = read_policy(self.plan.policy)
             keeper.change(policy)
@@ -170,7 +171,7 @@ class Watch:
             self.say(f"{safe(self.plan.policy)}: read anew")
         except (FlowkeepError, OSError) as error:
             self.say(f"{error}; the policy stays what it was")
-        system.notify("READY=1")
+        notify(READY=1)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         """SIGHUP reads the policy anew, SIGTERM and SIGINT end."""

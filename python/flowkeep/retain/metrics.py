@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from ..prometheus import TYPE, Sample, page
 from ..sink.atomic import Part
 from .apply import Applied
 from .model import Keep, Plan
@@ -27,8 +28,21 @@ _HELP = {
 }
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+_Rows = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def _families(rows: _Rows) -> Iterator[tuple[str, str, str, list[Sample]]]:
+    """Name, kind, meaning and samples of what is known."""
+    for name, what in _HELP.items():
+        own = sorted((labels, value) for (of, labels), value in rows.items() if of == name)
+        whole = ((labels, int(value) if float(value).is_integer() else value) for labels, value in own)
+        if own:
+            yield (
+                name,
+                "counter" if name.endswith("_total") else "gauge",
+                what,
+                [(dict(i), n) for i, n in whole],
+            )
 
 
 class Metrics:
@@ -81,21 +95,8 @@ class Metrics:
     def text(self) -> str:
         """All of it, in the text format."""
         with self._lock:
-            rows: Mapping[tuple[str, tuple[tuple[str, str], ...]], float] = {**self._gauges, **self._counters}
-            lines: list[str] = []
-            for name, what in _HELP.items():
-                own = sorted((labels, value) for (of, labels), value in rows.items() if of == name)
-                if own:
-                    kind = "counter" if name.endswith("_total") else "gauge"
-                    lines += [
-                        f"# HELP flowkeep_retain_{name} {what}",
-                        f"# TYPE flowkeep_retain_{name} {kind}",
-                    ]
-                for labels, value in own:
-                    shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-                    number = int(value) if float(value).is_integer() else value
-                    lines.append(f"flowkeep_retain_{name}{{{shown}}} {number}")
-        return "\n".join(lines) + "\n" if lines else ""
+            rows = {**self._gauges, **self._counters}
+        return page("flowkeep_retain", _families(rows))
 
     def write(self, path: Path) -> None:
         """Write them as a file, in one step. Raises OutputError."""
@@ -115,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.server.metrics.text().encode()
         self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.send_header("Content-Type", TYPE)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -1,13 +1,11 @@
-"""What the daemon asks of the operating system: low priority, a word to systemd, quiet hours."""
+"""What the daemon asks of the operating system: low priority, quiet hours."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
-import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from .model import Limits, Quiet
@@ -33,26 +31,6 @@ def lower(limits: Limits) -> list[str]:
     except OSError as error:
         trouble.append(f"nice {limits.nice}: {error.strerror}")
     return trouble
-
-
-def notify(text: str) -> bool:
-    """Tell systemd, when it started this process and listens (sd_notify(3)); whether it was told."""
-    place = os.environ.get("NOTIFY_SOCKET", "")
-    if not place.startswith(("/", "@")):
-        return False
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as talk:
-        talk.sendto(
-            text.encode("utf-8", "replace"), place.replace("@", "\0", 1) if place[0] == "@" else place
-        )
-        return True
-    return False
-
-
-def watchdog_seconds() -> float | None:
-    """How often systemd wants to hear from this process; None: it does not."""
-    micros = os.environ.get("WATCHDOG_USEC", "")
-    mine = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-    return int(micros) / 2e6 if micros.isdecimal() and int(micros) and mine else None
 
 
 def is_quiet(quiet: Sequence[Quiet], now: int) -> bool:
