@@ -26,6 +26,8 @@ _TIMES: dict[str, int | Fraction] = {
     "h": 3600,
     "d": 86400,
 }
+DAY = 86_400_000_000_000
+"""Nanoseconds."""
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 _LARGEST = (1 << 63) - 1
 _ISO = re.compile(

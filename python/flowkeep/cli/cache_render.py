@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _BAR = 24
 _SPARKS = "▁▂▃▄▅▆▇█"
 _LOOKS = 60
-_DAY = 86_400_000_000_000
 
 
 def status_text(status: dict[str, Any], *, color: bool, width: int = WIDE) -> str:
@@ -85,7 +84,7 @@ def _reach(cache: dict[str, Any]) -> str:
 
 
 def _span(ns: int) -> str:
-    days, rest = divmod(ns, _DAY)
+    days, rest = divmod(ns, units.DAY)
     return f"{units.count(days, 'day')} {units.duration(rest)}" if days else units.duration(rest)
 
 
@@ -150,7 +149,7 @@ def _bands(cache: dict[str, Any], width: int) -> RenderableType:
     return table
 
 
-_NEVER = 100 * 365 * _DAY
+_NEVER = 100 * 365 * units.DAY
 
 
 def _age(band: dict[str, Any]) -> str:
@@ -162,7 +161,12 @@ def _age(band: dict[str, Any]) -> str:
 
 def _ago(ns: int) -> str:
     """An age, two digits of it."""
-    for unit, size in (("d", _DAY), ("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000)):
+    for unit, size in (
+        ("d", units.DAY),
+        ("h", 3_600_000_000_000),
+        ("min", 60_000_000_000),
+        ("s", 1_000_000_000),
+    ):
         if ns >= size:
             value = ns / size
             return f"{value:.1f} {unit}" if value < 10 and value % 1 >= 0.05 else f"{value:.0f} {unit}"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from .. import units
-from ..retain.forecast import DAY, Forecast, ForecastReport
+from ..retain.forecast import Forecast, ForecastReport
 from ..retain.model import Cut, DataSet, Decision, Plan, Policy, Tier
 from ..retain.plan import age_text
 from ..retain.report_html import allowance, days
@@ -144,7 +144,7 @@ def _forecast(one: Forecast, color: bool, width: int) -> str:
         for n, step in enumerate(ladder.steps):
             rows.append([
                 safe(ladder.name) if n == 0 else "", allowance(step),
-                f"{days(step.begins / DAY)} - {days(step.ends / DAY)}", units.size(step.bytes),
+                f"{days(step.begins / units.DAY)} - {days(step.ends / units.DAY)}", units.size(step.bytes),
                 units.percent(step.residue, 1), units.percent(step.flows_whole, 1),
             ])  # fmt: skip
         if not ladder.complete:

@@ -14,7 +14,6 @@ from ..errors import NotACaptureError, UsageError
 from ..paths import find
 from ..retain.archive import survey
 from ..retain.forecast import (
-    DAY,
     Forecast,
     ForecastReport,
     Left,
@@ -61,7 +60,7 @@ def forecast_archive(
         if of is None:
             warnings.append(f"{dataset.name}: nothing can be foretold: there is no capture that can be read")
             continue
-        if of.span_ns < DAY:
+        if of.span_ns < units.DAY:
             notes.append(
                 f"{dataset.name}: the captures last {units.duration(of.span_ns)}, less than a day: a day "
                 "may be another"
@@ -151,7 +150,7 @@ def _ages(files: Sequence[FileState], now: int) -> tuple[tuple[int, int, int], .
             continue
         there = file.size + file.ledger_size
         share = file.sizes.original_held / file.sizes.held if file.sizes.held else 1.0
-        own = days.setdefault(max(now - file.last_ts, 0) // DAY, [0, 0])
+        own = days.setdefault(max(now - file.last_ts, 0) // units.DAY, [0, 0])
         own[0] += there
         own[1] += max(int(file.size * share), file.size)
     return tuple((day, there, before) for day, (there, before) in sorted(days.items()))

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from ..units import DAY
 from .model import Tier
 
 ONE = 1 << 20
 """The factor 1. Factors are whole numbers, so that nothing depends on rounding."""
 LARGEST = ONE << 20
-DAY = 86_400_000_000_000
 
 
 def shape(tiers: Sequence[Tier]) -> list[int]:

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError
+from ..units import DAY, parse_seconds, parse_size
 from ..units import cutoff as cutoff_text
-from ..units import parse_seconds, parse_size
 from . import sizes as curves
 from .model import Depth, FileState, Tier
 from .plan import age_text, effective
 from .policy import looseness
 
-DAY = 86_400_000_000_000
 SHORTEST = 1_000_000_000
 """A sample that is shorter is taken to have lasted a second."""
 

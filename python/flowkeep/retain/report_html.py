@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import __version__, units
-from .forecast import DAY, Forecast, ForecastReport, Step
+from .forecast import Forecast, ForecastReport, Step
 from .page_style import STYLE
 from .svg import Axis, Bar, Line, Segment, bars, lines, text
 
@@ -39,8 +39,8 @@ def _picture(one: Forecast, shades: dict[str, int]) -> str:
     for ladder in one.ladders:
         pieces = [
             Segment(
-                s.begins / DAY, s.ends / DAY, shades[allowance(s)],
-                f"{allowance(s)}: {days(s.begins / DAY)} to {days(s.ends / DAY)} days, "
+                s.begins / units.DAY, s.ends / units.DAY, shades[allowance(s)],
+                f"{allowance(s)}: {days(s.begins / units.DAY)} to {days(s.ends / units.DAY)} days, "
                 f"{units.size(s.bytes)}, {units.percent(s.residue, 1)} of the bytes",
             )
             for s in ladder.steps
@@ -60,7 +60,7 @@ def _ladders(one: Forecast) -> str:
         for n, step in enumerate(ladder.steps):
             rows.append((
                 ladder.name if n == 0 else "", allowance(step),
-                f"{days(step.begins / DAY)} to {days(step.ends / DAY)}",
+                f"{days(step.begins / units.DAY)} to {days(step.ends / units.DAY)}",
                 units.size(step.bytes), units.percent(step.residue, 1), units.percent(step.flows_whole, 1),
             ))  # fmt: skip
     return _table(("Ladder", "Kept of a flow", "Days back", "Bytes", "Of the bytes", "Flows whole"), rows)
@@ -92,7 +92,7 @@ def _by_age(one: Forecast) -> str:
         points: list[tuple[float, float]] = []
         for step in ladder.steps:
             a_day = one.sample.inflow * step.residue
-            points += [(step.begins / DAY, a_day), (step.ends / DAY, a_day)]
+            points += [(step.begins / units.DAY, a_day), (step.ends / units.DAY, a_day)]
         if points:
             given.append(Line(_short(ladder.name), [*points, (points[-1][0], 0.0)], n, steps=True))
     x, y = Axis(0, most_days or 1.0), Axis(0, one.sample.inflow * 1.08)

@@ -8,11 +8,11 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ..units import DAY
 from .model import Limits, Quiet
 
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "armv7l": 314, "riscv64": 30, "ppc64le": 273, "s390x": 282}
 _CLASS = {"best-effort": 2 << 13 | 7, "idle": 3 << 13}
-DAY = 86_400_000_000_000
 
 
 def lower(limits: Limits) -> list[str]:
