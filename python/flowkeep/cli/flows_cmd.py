@@ -11,7 +11,7 @@ from ..ops.export import check_target
 from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
-from .flow_output import listing, listing_format, write_listing
+from .flow_output import community_seed, listing, listing_format, write_listing
 from .options import indexed, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 
@@ -29,13 +29,7 @@ from .progress import ProgressBar
     is_flag=True,
     help="Also which protocol each flow speaks, whatever its port, and names, JA3 and JA4 in its hellos.",
 )
-@click.option(
-    "--community-seed",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default=True,
-    help="Seed of the Community IDs.",
-)
+@community_seed
 @knowing
 @selecting
 @indexed
