@@ -21,8 +21,10 @@ mod listed;
 mod merge;
 mod session;
 pub mod state;
+pub mod summary;
 mod table;
 mod tracker;
+mod wire;
 
 #[cfg(test)]
 mod law_tests;

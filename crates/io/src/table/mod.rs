@@ -7,4 +7,5 @@ pub mod ledger;
 mod lengths;
 pub mod services;
 pub mod sizes;
+pub mod summary;
 pub mod text;
