@@ -125,7 +125,8 @@ class FileScan(TypedDict):
 
 @final
 class Summary:
-    """The flows of a consecutive piece of traffic, as far as the piece alone can tell; merges with those behind it."""
+    """The flows of a consecutive piece of traffic, as far as the piece alone can tell; merges with those
+    behind it."""
 
     @staticmethod
     def scan(
@@ -141,11 +142,10 @@ class Summary:
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
     ) -> tuple[Summary, FileScan]:
-        """Read a capture as a piece of which nobody knows what came before. Of a trimmed one its ledger is the summary."""
+        """Read a capture as a piece of which nobody knows what came before. Of a trimmed one its ledger is
+        the summary."""
     @staticmethod
-    def start(
-        *, idle_ns: int = 60_000_000_000, tcp_idle_ns: int = 0, max_flows: int = 16_777_216
-    ) -> Summary:
+    def start(*, idle_ns: int = 60_000_000_000, tcp_idle_ns: int = 0, max_flows: int = 16_777_216) -> Summary:
         """Of no traffic, which begins here: what the first piece is merged to."""
     @staticmethod
     def read(path: str) -> Summary:
@@ -157,19 +157,22 @@ class Summary:
         """Write it to a file (docs/formats/summary.md). Raises OutputError."""
     def to_bytes(self) -> bytes: ...
     def merge(self, following: Summary, *, cutting: bool = False) -> None:
-        """Join the summary of the piece that follows. ``cutting``: as trim counts, sessions that go on in a trimmed file have
+        """Join the summary of the piece that follows. ``cutting``: as trim counts, sessions that go on in a
+        trimmed file have
         come to what its ledger says, also when the files before it are not known."""
     def part(self, number: int, parts: int) -> Summary:
         """One of so many parts, by pairs of addresses. Parts merge as wholes do, when none ``crosses``."""
     def join(self, part: Summary) -> None:
         """Take in another part of the same pieces."""
     def met_by(self, piece: Summary) -> Summary:
-        """Of this carry, what the piece can meet: a pass over the piece decides from it as from the whole carry."""
+        """Of this carry, what the piece can meet: a pass over the piece decides from it as from the whole
+        carry."""
     def copy(self) -> Summary: ...
     def flows(self, *, community_seed: int = 0) -> FlowTable:
         """The flows as they are listed."""
     def end(self) -> None:
-        """The traffic ends here: fragments that still wait for the first one of their datagram belong to flows of their own."""
+        """The traffic ends here: fragments that still wait for the first one of their datagram belong to
+        flows of their own."""
     def begins(self) -> bytes:
         """Number of each flow's first packet in the traffic, ascending: 64 bits each, little-endian."""
     def __len__(self) -> int: ...
