@@ -9,7 +9,7 @@ use crate::packet::{tcp_flag, Class, Facts, FragKey, Key, Seed, NO_WSCALE};
 
 /// A packet that owns what it is made of.
 #[derive(Clone)]
-struct Made {
+pub(super) struct Made {
     facts: Facts,
     ts: i64,
     caplen: u32,
@@ -122,7 +122,7 @@ fn made() -> impl Strategy<Value = Made> {
 }
 
 /// Steps of time made into times.
-fn traffic(max: usize) -> impl Strategy<Value = Vec<Made>> {
+pub(super) fn traffic(max: usize) -> impl Strategy<Value = Vec<Made>> {
     proptest::collection::vec(made(), 0..max).prop_map(|mut all| {
         let mut now = 1_700_000_000 * SECOND;
         for m in &mut all {
@@ -133,11 +133,11 @@ fn traffic(max: usize) -> impl Strategy<Value = Vec<Made>> {
     })
 }
 
-fn rules(tcp_idle: bool) -> Rules {
+pub(super) fn rules(tcp_idle: bool) -> Rules {
     Rules { tcp_idle_ns: if tcp_idle { 45 * SECOND } else { 0 }, ..Rules::default() }
 }
 
-fn run(tracker: &mut Tracker, packets: &[Made], observer: &mut impl super::Observer) {
+pub(super) fn run(tracker: &mut Tracker, packets: &[Made], observer: &mut impl super::Observer) {
     for m in packets {
         let p =
             Packet { facts: &m.facts, ts: m.ts, caplen: m.caplen, wirelen: m.caplen + 4, pos: 0, data: &[] };
@@ -146,7 +146,7 @@ fn run(tracker: &mut Tracker, packets: &[Made], observer: &mut impl super::Obser
     }
 }
 
-fn summary(packets: &[Made], left: Left, rules: Rules, seed: Seed) -> Tracker {
+pub(super) fn summary(packets: &[Made], left: Left, rules: Rules, seed: Seed) -> Tracker {
     let mut tracker = Tracker::new(rules, left, seed);
     run(&mut tracker, packets, &mut Silent);
     tracker
@@ -158,7 +158,7 @@ fn flows(tracker: &Tracker) -> Vec<super::Flow> {
     table.order().into_iter().map(|n| super::Flow { older: 0, ..*table.flow(n) }).collect()
 }
 
-fn pieces<'a>(packets: &'a [Made], cuts: &[prop::sample::Index]) -> Vec<&'a [Made]> {
+pub(super) fn pieces<'a>(packets: &'a [Made], cuts: &[prop::sample::Index]) -> Vec<&'a [Made]> {
     let mut at: Vec<usize> = cuts.iter().map(|c| c.index(packets.len() + 1)).collect();
     at.extend([0, packets.len()]);
     at.sort_unstable();

@@ -19,8 +19,10 @@ pub mod detail;
 pub mod fragments;
 mod listed;
 mod merge;
+mod parts;
 mod session;
 pub mod state;
+mod summary;
 mod table;
 mod tracker;
 
@@ -28,9 +30,13 @@ mod tracker;
 mod law_tests;
 #[cfg(test)]
 mod session_tests;
+#[cfg(test)]
+mod summary_tests;
 
 pub use detail::{Detail, Details};
 pub use listed::{Listed, Listing};
+pub use parts::{Lists, Parts};
 pub use session::{flag, seen, Boundary, Flow, Packet, Rules, Side};
+pub use summary::{Summary, Told, ToldRow};
 pub use table::{Block, Left, Table, NONE};
 pub use tracker::{Observer, Silent, Tracker};
