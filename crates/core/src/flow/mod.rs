@@ -34,8 +34,9 @@ mod session_tests;
 mod summary_tests;
 
 pub use detail::{Detail, Details};
+pub use fragments::{At, Early, First};
 pub use listed::{Listed, Listing};
-pub use parts::{Lists, Parts};
+pub use parts::{Assembly, Lists, Parts};
 pub use session::{flag, seen, Boundary, Flow, Packet, Rules, Side};
 pub use summary::{Summary, Told, ToldRow};
 pub use table::{Block, Left, Table, NONE};

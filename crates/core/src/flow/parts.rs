@@ -142,58 +142,15 @@ impl Summary {
 
     /// Puts a summary together. The error says in words why that cannot be one.
     pub fn assemble(
-        mut parts: Parts,
+        parts: Parts,
         flows: impl IntoIterator<Item = (Flow, u64)>,
         seed: Seed,
     ) -> Result<Self, String> {
-        if parts.packets > MOST || parts.bytes > MOST || parts.untracked > MOST || parts.overflow > MOST {
-            return Err(format!(
-                "it tells of {} packets and {} bytes; {MOST} is the most",
-                parts.packets, parts.bytes
-            ));
+        let mut assembly = Assembly::new(parts, seed)?;
+        for (flow, id) in flows {
+            assembly.push(flow, id)?;
         }
-        if parts.step == 0 {
-            return Err("its ids do not grow".to_owned());
-        }
-        let (rules, told) = (parts.rules, parts.told.take());
-        let begins = parts.left == Left::Start;
-        if begins
-            && (told.is_some() || !parts.fragments.heads.is_empty() || !parts.fragments.undecided.is_empty())
-        {
-            return Err("it begins at the start and tells of what may be before".to_owned());
-        }
-        let mut table = Table::new(rules, parts.left, seed);
-        let (mut ids, mut wrong) = (Vec::new(), None);
-        let checked = flows.into_iter().map_while(|(flow, id)| {
-            wrong = check_flow(&parts, told.is_some(), &flow, id).err();
-            wrong.is_none().then_some((flow, id))
-        });
-        if told.is_some() {
-            table = Table::listed(rules, checked.map(|(flow, _)| flow)).opened();
-        } else {
-            for (flow, id) in checked {
-                if !table.append(flow) {
-                    return Err(format!("it holds more flows than {}, which is the limit", rules.max_flows));
-                }
-                ids.extend(begins.then_some(id));
-            }
-        }
-        if let Some(why) = wrong {
-            return Err(why);
-        }
-        if let Some(told) = told.as_ref().filter(|told| told.rows.len() != table.len() as usize) {
-            return Err(format!("{} rows of a ledger are told, for {} flows", told.rows.len(), table.len()));
-        }
-        parts.fragments.check(&parts, table.len())?;
-        let mut tracker = Tracker::new(rules, parts.left, seed);
-        table.add_untracked(parts.untracked);
-        tracker.table = table;
-        (tracker.packets, tracker.bytes) = (parts.packets, parts.bytes);
-        tracker.fragments.overflow = parts.overflow;
-        tracker.fill(parts.fragments);
-        let mut made = Self { tracker, told, ids, next_id: parts.next_id, step: parts.step };
-        made.name_new();
-        Ok(made)
+        assembly.finish()
     }
 
     /// `n` summaries, each of the flows between some pairs of addresses, whatever their ports, so that fragments are
@@ -307,10 +264,8 @@ impl Summary {
             kept[first.flow as usize] = true;
         }
         let mut numbers = vec![NONE; kept.len()];
-        let mut count = 0;
-        for (number, _) in numbers.iter_mut().zip(&kept).filter(|(_, &kept)| kept) {
-            *number = count;
-            count += 1;
+        for ((number, _), new) in numbers.iter_mut().zip(&kept).filter(|(_, &kept)| kept).zip(0..) {
+            *number = new;
         }
         parts.fragments = fragments.named(&numbers);
         let flows = self.flows().zip(&kept).filter(|(_, &kept)| kept).map(|(flow, _)| flow);
@@ -331,20 +286,86 @@ impl Summary {
     }
 }
 
-/// Whether a flow can be one of a summary.
-fn check_flow(parts: &Parts, told: bool, flow: &Flow, id: u64) -> Result<(), String> {
-    let sides = flow.side.iter().flat_map(|side| [side.packets, side.bytes, side.wire, side.payload]);
-    if let Some(count) = sides.max().filter(|&count| count > MOST) {
-        return Err(format!("a flow in it has come to {count}; {MOST} is the most"));
+/// A summary being put together, flow by flow.
+#[derive(Debug)]
+pub struct Assembly {
+    /// All but the flows; what a ledger told and the fragments may be added until the end.
+    pub parts: Parts,
+    table: Table,
+    /// The rows of a ledger.
+    rows: Vec<Flow>,
+    ids: Vec<u64>,
+}
+
+impl Assembly {
+    /// No flow is there yet.
+    pub fn new(parts: Parts, seed: Seed) -> Result<Self, String> {
+        let Parts { packets, bytes, untracked, overflow, .. } = parts;
+        if [packets, bytes, untracked, overflow].iter().any(|&count| count > MOST) {
+            return Err(format!("it tells of {packets} packets and {bytes} bytes; {MOST} is the most"));
+        }
+        if parts.step == 0 {
+            return Err("its ids do not grow".to_owned());
+        }
+        let table = Table::new(parts.rules, parts.left, seed);
+        Ok(Self { parts, table, rows: Vec::new(), ids: Vec::new() })
     }
-    let open = parts.left == Left::Open;
-    if open && !told && flow.first >= parts.packets {
-        return Err(format!("a flow in it begins with packet {} of {}", flow.first, parts.packets));
+
+    /// Appends a flow and its id.
+    pub fn push(&mut self, flow: Flow, id: u64) -> Result<(), String> {
+        let Parts { left, packets, next_id, rules, .. } = self.parts;
+        let sides = flow.side.iter().flat_map(|side| [side.packets, side.bytes, side.wire, side.payload]);
+        if let Some(count) = sides.max().filter(|&count| count > MOST) {
+            return Err(format!("a flow in it has come to {count}; {MOST} is the most"));
+        }
+        if self.parts.told.is_some() {
+            self.rows.push(flow);
+            return Ok(());
+        }
+        if left == Left::Open && flow.first >= packets {
+            return Err(format!("a flow in it begins with packet {} of {packets}", flow.first));
+        }
+        if left == Left::Start && id >= next_id {
+            return Err(format!("a flow in it has id {id}; the next one is {next_id}"));
+        }
+        if !self.table.append(flow) {
+            return Err(format!("it holds more flows than {}, which is the limit", rules.max_flows));
+        }
+        self.ids.extend((left == Left::Start).then_some(id));
+        Ok(())
     }
-    if !open && id >= parts.next_id {
-        return Err(format!("a flow in it has id {id}; the next one is {}", parts.next_id));
+
+    /// All flows are there.
+    pub fn finish(self) -> Result<Summary, String> {
+        let Self { mut parts, mut table, rows, ids } = self;
+        let told = parts.told.take();
+        if let Some(told) = &told {
+            if told.rows.len() != rows.len() {
+                return Err(format!(
+                    "{} rows of a ledger are told, for {} flows",
+                    told.rows.len(),
+                    rows.len()
+                ));
+            }
+            table = Table::listed(parts.rules, rows).opened();
+        }
+        let lists = &parts.fragments;
+        if parts.left == Left::Start
+            && (told.is_some() || !lists.heads.is_empty() || !lists.undecided.is_empty())
+        {
+            return Err("it begins at the start and tells of what may be before".to_owned());
+        }
+        lists.check(&parts, table.len())?;
+        let mut tracker = Tracker::new(parts.rules, parts.left, table.seed());
+        table.add_untracked(parts.untracked);
+        tracker.table = table;
+        (tracker.packets, tracker.bytes) = (parts.packets, parts.bytes);
+        tracker.fragments.overflow = parts.overflow;
+        tracker.fill(parts.fragments);
+        let mut made = Summary { tracker, told, ids, next_id: parts.next_id, step: parts.step };
+        made.name_new();
+        Ok(made)
     }
-    Ok(())
 }
 
 impl Tracker {

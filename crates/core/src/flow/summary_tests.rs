@@ -114,7 +114,9 @@ proptest! {
                 fates[(late.pos - start) as usize] = late.fate;
             }
             let mut shares = crate::cut::ledger::rows(tracker, cutter.shares().unwrap());
-            shares.iter_mut().for_each(|row| row.flow.older = 0);
+            for row in &mut shares {
+                row.flow.older = 0;
+            }
             (fates, shares)
         };
         let mut carry = start(rules);
