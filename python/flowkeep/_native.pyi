@@ -24,6 +24,7 @@ __all__ = [
     "Rebuilder",
     "Scanner",
     "Searcher",
+    "Summary",
     "Trimmer",
     "anomaly_names",
     "build_index",
@@ -121,6 +122,71 @@ class FileScan(TypedDict):
     original_bytes: int | None
     index: Literal["none", "fits", "used", "misfit"]  # "misfit": there is one, but it was not used
     index_note: str | None  # why not
+
+@final
+class Summary:
+    """The flows of a consecutive piece of traffic, as far as the piece alone can tell; merges with those
+    behind it."""
+
+    @staticmethod
+    def scan(
+        path: str,
+        *,
+        ledger: str | None = None,
+        progress: _Progress | None = None,
+        jobs: int = 0,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+        filter: _FilterRules | None = None,
+    ) -> tuple[Summary, FileScan]:
+        """Read a capture as a piece of which nobody knows what came before. Of a trimmed one its ledger is
+        the summary."""
+    @staticmethod
+    def start(*, idle_ns: int = 60_000_000_000, tcp_idle_ns: int = 0, max_flows: int = 16_777_216) -> Summary:
+        """Of no traffic, which begins here: what the first piece is merged to."""
+    @staticmethod
+    def read(path: str) -> Summary:
+        """Read a file that ``write`` made. Raises SummaryError, OSError."""
+    @staticmethod
+    def from_bytes(data: bytes) -> Summary:
+        """The same from what ``to_bytes`` gave."""
+    def write(self, path: str) -> None:
+        """Write it to a file (docs/formats/summary.md). Raises OutputError."""
+    def to_bytes(self) -> bytes: ...
+    def merge(self, following: Summary, *, cutting: bool = False) -> None:
+        """Join the summary of the piece that follows. ``cutting``: as trim counts, sessions that go on in a
+        trimmed file have
+        come to what its ledger says, also when the files before it are not known."""
+    def part(self, number: int, parts: int) -> Summary:
+        """One of so many parts, by pairs of addresses. Parts merge as wholes do, when none ``crosses``."""
+    def join(self, part: Summary) -> None:
+        """Take in another part of the same pieces."""
+    def met_by(self, piece: Summary) -> Summary:
+        """Of this carry, what the piece can meet: a pass over the piece decides from it as from the whole
+        carry."""
+    def copy(self) -> Summary: ...
+    def flows(self, *, community_seed: int = 0) -> FlowTable:
+        """The flows as they are listed."""
+    def end(self) -> None:
+        """The traffic ends here: fragments that still wait for the first one of their datagram belong to
+        flows of their own."""
+    def begins(self) -> bytes:
+        """Number of each flow's first packet in the traffic, ascending: 64 bits each, little-endian."""
+    def __len__(self) -> int: ...
+    @property
+    def crosses(self) -> bool:
+        """A datagram in fragments went into a flow between other addresses: there must be one part."""
+    @property
+    def packets(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def untracked(self) -> int: ...
+    @property
+    def fragments_overflow(self) -> int: ...
 
 @final
 class FlowTable:
@@ -284,6 +350,7 @@ class Trimmer:
         # they are not cut), and the name for ledgers; the first that fits a flow counts; at most 254
         services: Sequence[str] | None = None,  # names that _Which counts
         identify: bool = False,  # find out what the flows speak; needs measure() first
+        carry: Summary | None = None,  # go on behind this traffic
     ) -> Self: ...
     def carry(self, ledger: str, *, measuring: bool = False) -> None:
         """Go on behind a file of which only the ledger is read, in the first pass or in that which cuts.
@@ -333,6 +400,7 @@ class Extractor:
         filter: _FilterRules | None = None,
         index: Index | None = None,  # of the one capture: the flows' records are read from their places;
         # the ids are then of the index, and ``flows`` may be None
+        carry: Summary | None = None,  # go on behind this traffic; the flows are those of both
     ) -> Self:
         """With ``index``, :meth:`file` raises IndexMisfitError when the capture is not as it was."""
     def file(

@@ -18,6 +18,7 @@ mod reports;
 mod scanner;
 mod searcher;
 mod select;
+mod summary;
 mod trimmer;
 mod watch;
 
@@ -47,6 +48,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<live::Capture>()?;
     m.add_function(wrap_pyfunction!(live::drop_privileges, m)?)?;
     m.add_class::<flows::FlowTable>()?;
+    m.add_class::<summary::Summary>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
@@ -124,14 +126,19 @@ fn settings(
     max_flows: u32,
     filter: Option<Vec<(u16, select::Given)>>,
 ) -> Settings {
-    use std::collections::hash_map::RandomState;
-    use std::hash::BuildHasher;
-    let random = RandomState::new();
     Settings {
         options: Options { outer, key_vlan },
         filter: filter.map(select::filter),
         rules: Rules { idle_ns, tcp_idle_ns, max_flows },
         jobs,
-        seed: Seed(random.hash_one(1), random.hash_one(2)),
+        seed: random_seed(),
     }
+}
+
+/// A key for a hash that nobody can guess.
+fn random_seed() -> Seed {
+    use std::collections::hash_map::RandomState;
+    use std::hash::BuildHasher;
+    let random = RandomState::new();
+    Seed(random.hash_one(1), random.hash_one(2))
 }

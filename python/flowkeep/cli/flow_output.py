@@ -30,6 +30,12 @@ _LISTING = [
 ]  # fmt: skip
 
 
+community_seed = click.option(
+    "--community-seed", type=click.IntRange(0, 65535), default=0, show_default=True,
+    help="Seed of the Community IDs.",
+)  # fmt: skip
+
+
 class Table(Rows, Protocol):
     """Rows that can be sorted."""
 

@@ -11,8 +11,8 @@ from ..ops.export import check_target
 from ..ops.flows import list_flows
 from ..paths import find
 from . import notes
-from .flow_output import listing, listing_format, write_listing
-from .options import indexed, knowing, paths, query, read_options, reading, selecting
+from .flow_output import community_seed, listing, listing_format, write_listing
+from .options import clustered, indexed, knowing, on_cluster, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 
 
@@ -29,16 +29,11 @@ from .progress import ProgressBar
     is_flag=True,
     help="Also which protocol each flow speaks, whatever its port, and names, JA3 and JA4 in its hellos.",
 )
-@click.option(
-    "--community-seed",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default=True,
-    help="Seed of the Community IDs.",
-)
+@community_seed
 @knowing
 @selecting
 @indexed
+@clustered
 @reading
 def flows(
     paths: tuple[str, ...], form: str | None, output: str, sort: str | None, ascending: bool,
@@ -59,17 +54,26 @@ def flows(
     """
     form = listing_format(form, output)
     wanted = query(given, paths)
-    found = find(paths)
-    check_target(output, found.captures)
-    with ProgressBar("reading", quiet=given["quiet"]) as bar:
+    with on_cluster(given, paths) as cluster, ProgressBar("reading", quiet=given["quiet"]) as bar:
+        found = find(paths) if cluster is None else cluster[1].found
+        check_target(output, found.captures)
         # Zeek's table has fields that only the details fill.
         details = details or form == "zeek" or sort in DETAILS or wanted.mentions(DETAILS)
         identify = identify or form in ("zeek", "eve") or sort in IDENTIFIED or wanted.mentions(IDENTIFIED)
         identify = identify or bool(given["models"])
-        table = list_flows(
-            found, read_options(given), details=details, identify=identify, community_seed=community_seed,
-            progress=bar.update,
-        )  # fmt: skip
+        options = read_options(given)
+        if cluster is None:
+            table = list_flows(
+                found, options, details=details, identify=identify, community_seed=community_seed,
+                progress=bar.update,
+            )  # fmt: skip
+        else:
+            from ..cluster import list_flows as list_there
+
+            table = list_there(
+                *cluster, options, details=details, identify=identify, spool=given["spool"],
+                community_seed=community_seed, progress=bar.update,
+            )  # fmt: skip
     if wanted:
         choice = wanted.choose(table)
         table = table.take(choice.ids)

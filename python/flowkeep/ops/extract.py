@@ -238,7 +238,7 @@ class _Run:
     def one(self) -> None:
         """Into one capture."""
         forms, empty = choose_forms(self.captures, self.plan.form)
-        with _made(self.plan.output) as target:
+        with made(self.plan.output) as target:
             extractor = _native.Extractor(
                 self._table(),
                 self.ids,
@@ -309,7 +309,7 @@ def _replaceable(output: Path) -> bool:
 
 
 @contextmanager
-def _made(output: Path) -> Iterator[Path]:
+def made(output: Path) -> Iterator[Path]:
     """The path to write to; what stands there becomes ``output`` when all went well."""
     if not _replaceable(output):
         yield output

@@ -13,7 +13,6 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::parts::Lists;
 use super::session::Packet;
 use super::table::NONE;
 use crate::packet::{Facts, FragKey, Key};
@@ -31,30 +30,26 @@ pub const CAPACITY: usize = 1 << 16;
 
 /// A point in the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct At {
-    /// Packets before it.
+pub(crate) struct At {
     pub pos: u64,
-    /// Captured bytes before it.
     pub bytes: u64,
-    /// Nanoseconds since the epoch.
     pub ts: i64,
 }
 
 impl At {
     /// Whether a later fragment here still belongs to a first fragment at `first`.
-    pub(crate) fn follows(self, first: Self) -> bool {
-        // Saturating, here and below: the file of a summary can claim any order.
-        near(self.ts, first.ts) && self.pos.saturating_sub(first.pos) <= BEFORE_PACKETS
+    pub fn follows(self, first: Self) -> bool {
+        near(self.ts, first.ts) && self.pos - first.pos <= BEFORE_PACKETS
     }
 
     /// Whether a later fragment here may still meet its first fragment at `first`.
-    pub(crate) fn precedes(self, first: Self) -> bool {
+    pub fn precedes(self, first: Self) -> bool {
         near(self.ts, first.ts) && !self.overdue(first.pos, first.bytes)
     }
 
     /// Whether the wait of a fragment that stands here is over at this point.
-    pub(crate) fn overdue(self, pos: u64, bytes: u64) -> bool {
-        pos.saturating_sub(self.pos) > AFTER_PACKETS || bytes.saturating_sub(self.bytes) > AFTER_BYTES
+    pub fn overdue(self, pos: u64, bytes: u64) -> bool {
+        pos - self.pos > AFTER_PACKETS || bytes - self.bytes > AFTER_BYTES
     }
 
     fn shifted(self, pos: u64, bytes: u64) -> Self {
@@ -68,25 +63,18 @@ fn near(a: i64, b: i64) -> bool {
 
 /// A first fragment: where it was and which flow it began or joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct First {
-    /// Where it was.
+pub(crate) struct First {
     pub at: At,
-    /// Number of its flow; [`NONE`] if it found no place.
     pub flow: u32,
 }
 
 /// A later fragment whose first one has not come, or not in this piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Early {
-    /// Its datagram.
+pub(crate) struct Early {
     pub key: FragKey,
-    /// What its headers say.
     pub facts: Facts,
-    /// Where it was.
     pub at: At,
-    /// Captured length.
     pub caplen: u32,
-    /// Original length.
     pub wirelen: u32,
     /// The flow of the first fragment that came after it; [`NONE`] if that one came too
     /// late to be of the same datagram (then it is an orphan). Only set where it cannot be acted on
@@ -95,7 +83,7 @@ pub struct Early {
 }
 
 impl Early {
-    pub(crate) fn packet(&self) -> Packet<'_> {
+    pub fn packet(&self) -> Packet<'_> {
         Packet {
             facts: &self.facts,
             ts: self.at.ts,
@@ -228,18 +216,6 @@ impl Fragments {
             .filter_map(|(key, pos)| self.known.get_key_value(key).filter(|(_, first)| first.at.pos == *pos))
     }
 
-    /// All that is known, by position.
-    pub fn lists(&self) -> Lists {
-        let mut heads: Vec<_> = self.heads.iter().map(|(key, first)| (*key, *first)).collect();
-        heads.sort_by_key(|(_, first)| first.at.pos);
-        Lists {
-            heads,
-            known: self.known().map(|(key, first)| (*key, *first)).collect(),
-            undecided: self.undecided.clone(),
-            waiting: self.waiting().copied().collect(),
-        }
-    }
-
     fn drop_front(&mut self) -> Option<Early> {
         let early = self.waiting.pop_front()?;
         self.front += 1;
@@ -266,13 +242,13 @@ impl Fragments {
 }
 
 impl First {
-    pub(crate) fn shifted(self, pos: u64, bytes: u64, flow: u32) -> Self {
+    pub fn shifted(self, pos: u64, bytes: u64, flow: u32) -> Self {
         Self { at: self.at.shifted(pos, bytes), flow }
     }
 }
 
 impl Early {
-    pub(crate) fn shifted(mut self, pos: u64, bytes: u64) -> Self {
+    pub fn shifted(mut self, pos: u64, bytes: u64) -> Self {
         self.at = self.at.shifted(pos, bytes);
         self
     }

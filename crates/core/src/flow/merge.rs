@@ -1,13 +1,9 @@
 //! Merging the summaries of two neighbouring pieces of traffic.
 
-use std::collections::HashSet;
-
 use super::fragments::Early;
 use super::session::{flag, Boundary, Flow};
-use super::summary::Told;
 use super::table::{Left, Table, NONE};
 use super::tracker::{Silent, Tracker};
-use crate::packet::Seed;
 
 impl Tracker {
     /// Joins the summary of the piece that follows, which must have been made with
@@ -15,23 +11,9 @@ impl Tracker {
     ///
     /// The result is the summary of both pieces, exactly, as long as no bound (flows, fragments) was hit.
     pub fn merge(&mut self, next: Self) {
-        self.merge_told(next, None);
-    }
-
-    /// The same. `told`: the flows of the next piece are the rows of a ledger, and its packets are what was left
-    /// of them: the rows count them, also its fragments. This piece must begin at the start then.
-    pub(crate) fn merge_told(&mut self, mut next: Self, told: Option<&Told>) {
         let (base, base_bytes) = (self.packets, self.bytes);
         let end = base + next.packets;
         let end_bytes = base_bytes + next.bytes;
-        // Where it was last looked whose wait is over. Behind the last packet that is left, nobody has looked.
-        let seen = match told {
-            None => Some((end, end_bytes)),
-            Some(told) => told.last.map(|(pos, bytes)| (base + pos, base_bytes + bytes)),
-        };
-        let overdue = |early: &Early| seen.is_some_and(|(pos, bytes)| early.at.overdue(pos, bytes));
-        let mut numbers =
-            told.map_or_else(Vec::new, |told| adopt_rows(&mut self.table, &next.table, told, base));
         let mut joining: Vec<(Early, Joined)> = Vec::new();
         let mut waiting: Vec<Early> = Vec::new();
         let mut undecided = std::mem::take(&mut self.fragments.undecided);
@@ -52,7 +34,7 @@ impl Tracker {
                 Some(first) if early.after.is_none() && early.at.precedes(first.at) => {
                     joining.push((early, Joined::Next(first.flow)));
                 }
-                _ if overdue(&early) => self.orphan(&early, true, &mut Silent),
+                _ if early.at.overdue(end, end_bytes) => self.orphan(&early, true, &mut Silent),
                 found => {
                     early.after = early.after.or(found.map(|_| NONE));
                     waiting.push(early);
@@ -70,9 +52,6 @@ impl Tracker {
                 && early.at.pos <= super::fragments::BEFORE_PACKETS
                 && before == Ok(None);
             match (before.unwrap_or(None), after) {
-                // Its row has counted it.
-                (Some(_), _) | (None, Some(_)) if told.is_some() => {}
-                (None, None) if told.is_some() && overdue(&early) => {}
                 (Some(n), _) => joining.push((early, Joined::This(n))),
                 (None, after) if open => {
                     undecided.push(early);
@@ -81,7 +60,7 @@ impl Tracker {
                     }
                 }
                 (None, Some(n)) => joining.push((early, Joined::Next(n))),
-                (None, None) if overdue(&early) => {
+                (None, None) if early.at.overdue(end, end_bytes) => {
                     self.orphan(&early, true, &mut Silent);
                 }
                 (None, None) => waiting.push(early),
@@ -90,11 +69,7 @@ impl Tracker {
 
         // 3. The flows themselves.
         self.table.add_untracked(next.table.untracked());
-        if told.is_none() {
-            let flows =
-                std::mem::replace(&mut next.table, Table::new(*self.table.rules(), Left::Open, Seed(0, 0)));
-            numbers = merge_flows(&mut self.table, flows, base);
-        }
+        let numbers = merge_flows(&mut self.table, next.table, base);
 
         // 4. Fragments whose flow is known now.
         for (early, joined) in joining {
@@ -143,21 +118,6 @@ enum Joined {
     Next(u32),
     /// In the next piece, unless the piece before this one has something nearer.
     Promise(u32),
-}
-
-/// Adds the rows of a ledger; returns the numbers of their flows.
-fn adopt_rows(table: &mut Table, rows: &Table, told: &Told, base: u64) -> Vec<u32> {
-    let mut known = HashSet::with_capacity(told.rows.len());
-    let mut numbers = Vec::with_capacity(told.rows.len());
-    for (flow, row) in rows.iter().zip(&told.rows) {
-        let flow = Flow { first: base.saturating_add(flow.first), ..*flow };
-        let (n, before) = table.adopt(flow, row.continues, known.insert(flow.key));
-        if told.cutting && n != NONE {
-            table.raise(n, &row.before, &before);
-        }
-        numbers.push(n);
-    }
-    numbers
 }
 
 fn renumber(numbers: &[u32], n: u32) -> u32 {

@@ -19,25 +19,20 @@ pub mod detail;
 pub mod fragments;
 mod listed;
 mod merge;
-mod parts;
 mod session;
 pub mod state;
-mod summary;
+pub mod summary;
 mod table;
 mod tracker;
+mod wire;
 
 #[cfg(test)]
 mod law_tests;
 #[cfg(test)]
 mod session_tests;
-#[cfg(test)]
-mod summary_tests;
 
 pub use detail::{Detail, Details};
-pub use fragments::{At, Early, First};
 pub use listed::{Listed, Listing};
-pub use parts::{Assembly, Lists, Parts};
 pub use session::{flag, seen, Boundary, Flow, Packet, Rules, Side};
-pub use summary::{Summary, Told, ToldRow};
 pub use table::{Block, Left, Table, NONE};
 pub use tracker::{Observer, Silent, Tracker};

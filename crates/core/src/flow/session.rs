@@ -152,7 +152,7 @@ pub struct Flow {
 
 impl Flow {
     /// No flow: what room for flows is filled with.
-    pub const NOTHING: Self = Self {
+    pub(crate) const NOTHING: Self = Self {
         key: Key { lo: [0; 16], hi: [0; 16], lo_port: 0, hi_port: 0, vlan: [0; 2], proto: 0, version: 0 },
         flags: 0,
         tunnels: 0,

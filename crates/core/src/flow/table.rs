@@ -16,8 +16,6 @@ pub const NONE: u32 = u32::MAX;
 /// Flows in a block of the slab.
 const BLOCK: usize = 1 << 15;
 const BLOCK_BITS: u32 = BLOCK.trailing_zeros();
-/// How many sessions of its key a ledger's row looks back.
-pub(crate) const BACK: usize = 16;
 /// Blocks that are prepared ahead.
 const AHEAD: u32 = 2;
 
@@ -102,19 +100,6 @@ impl Table {
             table.len += 1;
         }
         table
-    }
-
-    /// The same table as one of a piece in the middle of the traffic.
-    pub(crate) fn opened(self) -> Self {
-        Self { left: Left::Open, ..self }
-    }
-
-    /// Appends a flow as the latest session of its key, whatever the rules say. False: the table is full.
-    pub(crate) fn append(&mut self, mut flow: Flow) -> bool {
-        let tag = (flow.key.hash(self.seed) >> 32) as u32;
-        let (slot, found) = self.find(tag, &flow.key);
-        flow.older = found.unwrap_or(NONE);
-        self.push(flow, tag, slot) != NONE
     }
 
     /// Takes a prepared block if there is none in stock. True: prepare another one, there will be more flows.
@@ -327,7 +312,7 @@ impl Table {
             (f.head_ts, f.head_seq) == (flow.head_ts, flow.head_seq)
         };
         let chain = std::iter::successors(Some(latest), |&n| Some(self.flow(n).older).filter(|&n| n != NONE));
-        chain.take(BACK).find(|&n| same(n)).unwrap_or(latest)
+        chain.take(16).find(|&n| same(n)).unwrap_or(latest)
     }
 
     /// The slot of a key, and its latest session if it has one.

@@ -134,7 +134,7 @@ impl Scan {
 }
 
 /// Looks at the packets and does nothing with them.
-struct Look;
+pub(super) struct Look;
 
 impl Decide for Look {
     fn decide(&mut self, _: &mut Chunk) {}

@@ -15,7 +15,7 @@ use flowkeep_core::select::Part;
 use super::listing::{begin_cutting, end_listing, old, Old};
 use super::output::Output;
 use super::report::{FileReport, LedgerUse, TrimReport};
-use super::{is_standard, Error, Settings};
+use super::{is_standard, Error, Settings, Summary};
 use crate::codec::Compression;
 use crate::digest::file_digest;
 use crate::source::Source;
@@ -130,6 +130,13 @@ impl Trim {
             let measure = self.measure.get_or_insert_with(|| Measure::new(&self.settings));
             measure.scan.identified = Some(Box::default());
         }
+        self
+    }
+
+    /// Goes on behind the traffic of a carry, whose hash has the key of the settings. Nothing is read yet.
+    #[must_use]
+    pub fn behind(mut self, carry: &Summary) -> Self {
+        self.state.tracker = carry.tracker().clone();
         self
     }
 

@@ -1,9 +1,8 @@
-//! Flows as Arrow tables: the flow table that users see, the ledger, and summaries.
+//! Flows as Arrow tables: the flow table that users see, and the ledger.
 
 pub mod column;
 pub mod details;
 pub mod flows;
-mod fragment;
 pub mod ledger;
 mod lengths;
 pub mod services;
