@@ -134,7 +134,7 @@ impl Scan {
 }
 
 /// Looks at the packets and does nothing with them.
-pub(super) struct Look;
+struct Look;
 
 impl Decide for Look {
     fn decide(&mut self, _: &mut Chunk) {}

@@ -16,7 +16,7 @@ use super::noted::Stream;
 use super::pieces::Pieces;
 use super::report::FileReport;
 use super::spool::Spool;
-use super::{Error, Settings};
+use super::{Error, Settings, Summary};
 use crate::source::Source;
 use crate::table::flows::Flows;
 
@@ -169,6 +169,12 @@ impl Streams {
         let chosen = Chosen::new(flows.table(), &wanted, settings.seed);
         let tag = Tag::new(Arc::new(chosen), settings.rules);
         Ok(Self { settings, tag, rebuild, chosen: Some((flows.clone(), ids)) })
+    }
+
+    /// Goes on behind the traffic of a carry, whose hash has the key of the settings; the flows are those of the carry and of
+    /// what is read. Of streams nothing is known that came before. Nothing is read yet.
+    pub fn go_on_behind(&mut self, carry: &Summary) {
+        self.tag.begin_behind(carry.tracker());
     }
 
     /// Goes over the next capture. `number`: its number in the data set, from 0.
