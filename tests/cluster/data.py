@@ -39,7 +39,9 @@ def conversation(minutes: int = 1) -> list[Packet]:
     )  # fmt: skip
 
 
-def spread(packets: list[Packet], files: int, folder: Path, *, endings: tuple[str, ...] = ("pcap",)) -> list[Path]:
+def spread(
+    packets: list[Packet], files: int, folder: Path, *, endings: tuple[str, ...] = ("pcap",)
+) -> list[Path]:
     """The packets in so many files, whose names are not in order of time."""
     folder.mkdir(parents=True, exist_ok=True)
     cuts = [len(packets) * n // files for n in range(files + 1)]

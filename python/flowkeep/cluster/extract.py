@@ -22,7 +22,7 @@ from .flows import listed
 from .fold import Piece, joined
 from .places import Where
 from .run import Steps, Task, run
-from .spool import Spool, digest, opened
+from .spool import Spool, digest, opened, work
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -86,7 +86,7 @@ def extract(
     check_target(plan.output, found.captures, capture=True, force=plan.force)
     forms, empty = ops.choose_forms(found.captures, plan.form)
     steps = Steps(2 * found.bytes, progress)
-    with opened(spool, local=is_local(client)) as folder:
+    with opened(spool, work("extract", where.found, options), local=is_local(client)) as folder:
         folded = listed(client, where, options, folder, steps)
         flows = folded.flows()
         choice = query.choose(flows)
