@@ -55,12 +55,18 @@ if name := os.environ.get("HOOK_HOLD"):
                 time.sleep(60)
 
     _around_commit(name, _hold, _nothing)
-if log := os.environ.get("HOOK_LOG"):
-    put = Spool.put
 
-    def _put(spool: Spool, name: str, write: Callable[[str], None]) -> None:
-        put(spool, name, write)
-        with Path(log).open("a") as out:
+
+def _log(path: str) -> None:
+    real = Spool.put
+
+    def put(spool: Spool, name: str, write: Callable[[str], None]) -> None:
+        real(spool, name, write)
+        with Path(path).open("a") as out:
             out.write(f"{name}\n")
 
-    Spool.put = _put  # type: ignore[method-assign]
+    Spool.put = put  # type: ignore[method-assign]
+
+
+if log := os.environ.get("HOOK_LOG"):
+    _log(log)

@@ -69,8 +69,10 @@ class Steps:
 
 
 def _guarded(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str, Any, Exception | None]:
-    """On a worker: the result with the worker's name. What flowkeep or the file system says is a result,
-    too."""
+    """On a worker: the result with the worker's name. An error is a result, too.
+
+    Dask would hand it on with its traceback, and wait for ever when that cannot be read.
+    """
     from distributed import get_worker
 
     name = str(get_worker().name)
@@ -78,6 +80,8 @@ def _guarded(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str, 
         return name, function(*args), None
     except (FlowkeepError, OSError) as error:
         return name, None, error
+    except Exception as error:
+        return name, None, ClusterError(f"the worker {name} failed: {type(error).__name__}: {error}")
 
 
 def run(client: Client, tasks: Iterable[Task], steps: Steps) -> Iterator[Done]:
@@ -125,7 +129,7 @@ def run(client: Client, tasks: Iterable[Task], steps: Steps) -> Iterator[Done]:
             task, tried, _ = running.pop(future)
             worker, value, error = _result(future, task)
             if _elsewhere(error):
-                crew.see()
+                crew.look(())
                 if set(task.workers or crew.names) - {*tried, worker}:
                     submit(task, (*tried, worker))
                     continue
@@ -173,7 +177,10 @@ class _Crew:
                 raise ClusterError(LOST)
             return
         self.lost_since = None
-        self.see()
+        try:
+            self.see()
+        except OSError:
+            return
         for names in set(needed):
             if any(name in self.names for name in names) or (not names and self.names):
                 self.missed.pop(repr(names), None)
