@@ -49,7 +49,8 @@ def spread(
     for n, (a, b) in enumerate(itertools.pairwise(cuts)):
         form = endings[n % len(endings)]
         path = folder / f"{(n * 5 + 3) % max(files, 1)}-{n}.{form}"
-        path.write_bytes((wire.pcapng if form == "pcapng" else wire.pcap)(packets[a:b]))
+        data = packets[a:b]
+        path.write_bytes(wire.pcapng(data) if form == "pcapng" else wire.pcap(data, ns=form == "ns"))
         paths.append(path)
     return paths
 

@@ -34,7 +34,7 @@ def connected(where: str) -> Iterator[Client]:
     Raises UsageError, and ClusterError when nobody answers or the workers have another flowkeep.
     """
     distributed = _dask()
-    # It says what it does about a lost connection, with tracebacks; what the user is to know is an error here.
+    # It tells of a lost connection with tracebacks; what the user is to know is an error of ours.
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -158,14 +158,8 @@ def _fold(
     return found
 
 
-def fold(
-    client: Client, where: Where, options: ReadOptions, spool: Spool, steps: Steps, *, cutting: bool
-) -> Folded:
-    """Both rounds. ``cutting``: the files will be trimmed where they are, or elsewhere.
-
-    Raises UsageError when the result could not be that of one machine: more flows or fragments than a
-    machine would track.
-    """
+def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, Any]]:
+    """A data set as pieces, and the keyword arguments of the native classes that read them."""
     native = options.native() | {"jobs": options.jobs or 1}
     captures = where.found.captures
     total = sum(capture.size for capture in captures)
@@ -177,6 +171,19 @@ def fold(
         )
         for k, capture in enumerate(captures)
     ]  # fmt: skip
+    return pieces, native
+
+
+def fold(
+    client: Client, where: Where, options: ReadOptions, spool: Spool, steps: Steps, *, cutting: bool
+) -> Folded:
+    """Both rounds. ``cutting``: the files will be trimmed where they are, or elsewhere.
+
+    Raises UsageError when the result could not be that of one machine: more flows or fragments than a
+    machine would track.
+    """
+    pieces, native = cut_up(where, options)
+    parts = pieces[0].parts
     tasks = [
         Task(
             f"scan-{piece.number}",
