@@ -95,8 +95,9 @@ def application(plan: UiPlan, library: Library, door: Door) -> FastAPI:
         api.include_router(part.router)
     for error in (FlowkeepError, OSError):
         api.add_exception_handler(error, common.explain)
+    grants = take.Grants()  # the links that the pages give out are those that the API knows
     for state in (api.state, pages.state):
-        state.library, state.grants = library, take.Grants()
+        state.library, state.grants = library, grants
         state.open_with = shlex.split(plan.open_with) if plan.open_with else None
         state.most_upload, state.loopback = plan.most_upload, plan.loopback
     ours.register(library)

@@ -67,7 +67,7 @@ class FilterBar:
             # What stands in the field: the last letters may not have come here yet.
             text = event.args if isinstance(event.args, str) else ""
             wrong = not await self.tab.show(_changed(self.tab.view, name, text.strip()))
-            field.props(f"error={str(wrong).lower()}")
+            _mark(field, wrong)
 
         field.on("keydown.enter", apply, js_handler="(e) => emit(e.target.value)")
         field.on("clear", apply, js_handler="() => emit('')")
@@ -81,7 +81,7 @@ class FilterBar:
         """Show the view as it is."""
         view = self.tab.view
         for field, name in ((self.bpf, "filter"), (self.sql, "where"), (self.keyword, "keyword")):
-            field.props("error=false")
+            _mark(field, False)
             if (field.value or "") != getattr(view, name):
                 field.set_value(getattr(view, name))
         self.undo.set_enabled(bool(self.tab.past))
@@ -144,3 +144,9 @@ class FilterBar:
 
 def _button(icon: str, words: str, do: Any) -> ui.button:
     return ui.button(icon=icon, on_click=do).props(f'flat dense aria-label="{words}"').tooltip(words)
+
+
+def _mark(field: ui.input, wrong: bool) -> None:
+    if bool(field.props.get("error")) != wrong:
+        field.props["error"] = wrong
+        field.update()

@@ -70,7 +70,6 @@ def register(library: Library) -> None:
 class _Page:
     def __init__(self, tab: Tab) -> None:
         self.tab, self.version, self.below = tab, -1, "Transcript"
-        ui.dark_mode(None)
         with ui.header().classes("items-center gap-2 px-3 py-0 no-wrap").style("height: 40px"):
             ui.label("flowkeep").classes("fk-logo").props("role=heading aria-level=1")
             with ui.tabs(on_change=self.turned).props(

@@ -35,9 +35,9 @@ class Grid:
             ":onSelectionChanged": f"() => fk.selected('{kind}')",
             ":onCellContextMenu": f"p => fk.menu('{kind}', p)",
             ":onRowDoubleClicked": f"p => emitEvent('fk-follow', {{kind: '{kind}', row: p.data}})",
-            ":onColumnResized": f"p => p.finished && fk.keepColumns('{kind}')",
-            ":onColumnMoved": f"p => p.finished && fk.keepColumns('{kind}')",
-            ":onSortChanged": f"() => fk.keepColumns('{kind}')",
+            ":onColumnResized": f"p => p.finished && fk.keepColumns('{kind}', p.source)",
+            ":onColumnMoved": f"p => p.finished && fk.keepColumns('{kind}', p.source)",
+            ":onSortChanged": f"p => fk.keepColumns('{kind}', p.source)",
             ":onCellKeyDown": f"p => fk.cellKey('{kind}', p)",
         }  # fmt: skip
         if kind == "flows":

@@ -101,8 +101,10 @@ window.fk = (() => {
     }
     api.setGridOption("datasource", source(kind));
   };
-  const keepColumns = (kind) => {
-    const kept = state.grids[kind].getColumnState().map(({ colId, hide, width, sort }) => ({ colId, hide, width, sort }));
+  // What people did is kept, and not what fits the window of this moment.
+  const keepColumns = (kind, source) => {
+    if (!/^ui|^auto/.test(source)) return;
+    const kept = state.grids[kind].getColumnState().map(({ colId, hide, width, sort, flex }) => ({ colId, hide, sort, ...(flex ? {} : { width }) }));
     localStorage.setItem(`fk-columns-${kind}`, JSON.stringify(kept));
   };
   const columns = (kind) => {
@@ -125,7 +127,7 @@ window.fk = (() => {
     const rows = state.grids[kind].getSelectedRows();
     emitEvent("fk-selected", { kind, rows: rows.slice(0, 5000), count: rows.length });
   };
-  const showColumn = (kind, name, shown) => { state.grids[kind].setColumnsVisible([name], shown); keepColumns(kind); };
+  const showColumn = (kind, name, shown) => { state.grids[kind].setColumnsVisible([name], shown); keepColumns(kind, "ui"); };
 
   // A row is right-clicked: it becomes the selection, unless it is part of it already.
   const menu = (kind, p) => {
