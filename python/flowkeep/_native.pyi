@@ -137,6 +137,8 @@ class FlowTable:
         ``bytes``, ``packets`` and ``payload_bytes`` (both directions together) are understood.
 
         Raises ValueError for an unknown column."""
+    def coded(self, plain: list[str] = ...) -> CodedFlows:
+        """The rows with numbers for texts, but for the columns named in ``plain``."""
     def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
         """Per row: 1 if the client's address is in one of the networks (address of 4 or 16 bytes, bits
         that count), 2 if the server's is, 3 for both."""
@@ -162,6 +164,17 @@ class FlowTable:
         packet because too many waited."""
     def write_arrow(self, path: str) -> int:
         """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
+
+@final
+class CodedFlows:
+    """The flow table with each text once, in one batch. A column of text holds unsigned integers, the
+    smallest that do: numbers of :meth:`texts`."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The table as an Arrow C stream (PyCapsule interface)."""
+    def texts(self) -> dict[str, list[str]]:
+        """Of each such column its texts by number. They ascend: addresses as numbers, IPv4 first, others as
+        text."""
 
 @final
 class Models:

@@ -47,6 +47,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<live::Capture>()?;
     m.add_function(wrap_pyfunction!(live::drop_privileges, m)?)?;
     m.add_class::<flows::FlowTable>()?;
+    m.add_class::<flows::CodedFlows>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
