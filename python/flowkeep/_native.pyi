@@ -17,6 +17,7 @@ __all__ = [
     "CacheReader",
     "Capture",
     "Carver",
+    "CodedFlows",
     "Extractor",
     "FlowTable",
     "Index",

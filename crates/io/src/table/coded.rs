@@ -144,13 +144,12 @@ impl Coder {
         if let Some((_, code)) = self.last.as_ref().filter(|(before, _)| **before == *text) {
             return *code;
         }
-        let (text, code) = match self.codes.get_key_value(text) {
-            Some((text, &code)) => (text.clone(), code),
-            None => {
-                let (text, code) = (Arc::from(text), self.codes.len() as u32);
-                self.codes.insert(Arc::clone(&text), code);
-                (text, code)
-            }
+        let (text, code) = if let Some((text, &code)) = self.codes.get_key_value(text) {
+            (text.clone(), code)
+        } else {
+            let (text, code) = (Arc::from(text), self.codes.len() as u32);
+            self.codes.insert(Arc::clone(&text), code);
+            (text, code)
         };
         self.last = Some((text, code));
         code
