@@ -65,8 +65,15 @@ class Server:
 
     def ask(self, path: str) -> Any:
         """An answer of the API."""
-        self.connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
-        answer = self.connection.getresponse()
+        for again in (True, False):
+            try:
+                self.connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+                answer = self.connection.getresponse()
+                break
+            except (http.client.RemoteDisconnected, BrokenPipeError):
+                # The server closes a connection that was silent for some seconds.
+                self.connection.close()
+                assert again
         body = json.loads(answer.read())
         return body if answer.status == 200 else None
 
@@ -98,7 +105,11 @@ class Server:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def stop(self) -> None:
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
         self.process.terminate()
         self.process.wait()
 
@@ -227,19 +238,14 @@ def first_rows(capture: Path, playwright: Any) -> None:
         began = time.perf_counter()
         subprocess.run([*FLOWKEEP, "flows", capture, "-o", os.devnull, "--format", "arrow"], check=True)
         beside.append(time.perf_counter() - began)
-        server = Server(capture)
-        api.append(server.until(lambda server=server: server.ask("/api/flows?limit=50") is not None))
-        whole.append(server.until(server.idle))
-        server.stop()
-        with_browser = chromium(playwright)
-        server = Server(capture)
-        page = with_browser.new_page()
-        page.goto(server.url)
-        page.wait_for_selector(".ag-row >> nth=8")
-        page.wait_for_function("document.querySelectorAll('.ag-row [col-id=flow_id]').length > 8")
-        seen.append(time.perf_counter() - server.began)
-        with_browser.close()
-        server.stop()
+        with Server(capture) as server:
+            api.append(server.until(lambda asked=server: asked.ask("/api/flows?limit=50") is not None))
+            whole.append(server.until(server.idle))
+        with chromium(playwright) as browser, Server(capture) as server:
+            page = browser.new_page()
+            page.goto(server.url)
+            page.wait_for_function("document.querySelectorAll('.ag-row [col-id=flow_id]').length > 8")
+            seen.append(time.perf_counter() - server.began)
     table = statistics.median(beside)
     for name, times in (("flowkeep flows, to nowhere", beside), ("API, first rows", api), ("page, first rows", seen),
                         ("all details", whole)):  # fmt: skip
@@ -273,29 +279,23 @@ def main() -> None:
         plain = Path(folder, "flows.arrow")
         args = ["flows", large, "--details", "--identify", "--format", "arrow", "-o", plain]
         subprocess.run([*FLOWKEEP, *map(str, args)], check=True)
-        idle = Server("--root", folder)
-        empty = idle.memory()
-        idle.stop()
-        server = Server(large)
-        server.until(server.idle)
-        loaded = server.memory()
-        rows = server.ask("/api/flows?limit=0")["total"]
-        print(f"\npages, {rows:,} flows               middle    longest  times")
-        pages_of_the_api(server, plain)
-        browser = chromium(playwright)
-        pages_of_the_browser(server, browser)
-        browser.close()
+        with Server("--root", folder) as server:
+            empty = server.memory()
+        with Server(large) as server:
+            server.until(server.idle)
+            loaded = server.memory()
+            rows = server.ask("/api/flows?limit=0")["total"]
+            print(f"\npages, {rows:,} flows               middle    longest  times")
+            pages_of_the_api(server, plain)
+            with chromium(playwright) as browser:
+                pages_of_the_browser(server, browser)
+            sizes = loaded, server.memory(), server.memory("VmHWM")
         arrow = plain.stat().st_size
         print(f"\nmemory, {rows:,} flows: flow table {arrow / 1e6:,.0f} MB")
-        for name, size in (("server without captures", empty), ("loaded", loaded), ("after all of these pages", server.memory()),
-                           ("at most", server.memory("VmHWM"))):  # fmt: skip
-            over = (
-                ""
-                if size == empty
-                else f"{(size - empty) / arrow:.2f} x the flow table, above the one without"
-            )
-            print(f"  {name:<36}{size / 1e6:>7,.0f} MB   {over}")
-        server.stop()
+        print(f"  {'server without captures':<36}{empty / 1e6:>7,.0f} MB")
+        for name, size in zip(("loaded", "after all of these pages", "at most"), sizes, strict=True):
+            ratio = f"{(size - empty) / arrow:.2f} x the flow table above that"
+            print(f"  {name:<36}{size / 1e6:>7,.0f} MB   {ratio}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request
-from nicegui import app, ui
+from nicegui import ui
 
 from ...errors import FlowkeepError
 from ...units import size
@@ -230,6 +230,3 @@ class _Page:
             self.keys()
         elif key.isdigit() and int(key) <= len(PAGES):
             self.tabs.set_value(PAGES[int(key) - 1])
-
-
-__all__ = ["app", "register"]

@@ -62,18 +62,21 @@ window.fk = (() => {
   const sorted = (model) => model.length ? `${model[0].sort === "desc" ? "-" : ""}${model[0].colId}` : "";
   const source = (kind) => ({
     rowCount: undefined,
+    asked: new AbortController(),
+    destroy() { this.asked.abort(); },
     async getRows(p) {
       const sort = sorted(p.sortModel);
       const url = `/api/${kind}?${state.view}${state.view ? "&" : ""}offset=${p.startRow}&limit=${p.endRow - p.startRow}` +
         (sort ? `&sort=${encodeURIComponent(sort)}` : "");
       const began = performance.now();
       try {
-        const answer = await ask(url);
+        const answer = await ask(url, { signal: this.asked.signal });
         p.successCallback(answer.rows, answer.total);
         state.last_page_ms = performance.now() - began;
         if (kind === "flows") emitEvent("fk-shown", { total: answer.total, steps: answer.steps, sort });
       } catch (error) {
         p.failCallback();
+        if (this.asked.signal.aborted) return; // nobody wants it any more
         complain(error);
       }
     },
