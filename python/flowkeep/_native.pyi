@@ -18,6 +18,7 @@ __all__ = [
     "Capture",
     "Carver",
     "Extractor",
+    "FlowParts",
     "FlowTable",
     "Index",
     "Models",
@@ -30,6 +31,7 @@ __all__ = [
     "build_index",
     "curve_cutoffs",
     "drop_privileges",
+    "exchange",
     "ledger_curve",
     "ledger_first_ts",
     "ledger_flows",
@@ -231,6 +233,18 @@ class FlowTable:
         """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
 
 @final
+class FlowParts:
+    """Which captures hold packets of each flow: one row a flow and capture, by ``flow_id``, then by capture. Columns
+    ``flow_id``, ``file`` (number of the capture), ``client_packets``, ``server_packets``, ``client_bytes``,
+    ``server_bytes`` (before it was ever trimmed), ``packets_left`` (there now), ``first_ts``, ``last_ts`` (ns)."""
+
+    def __len__(self) -> int: ...
+    def of(self, first: int, end: int) -> FlowParts:
+        """Those of flows with a ``flow_id`` from ``first`` to before ``end``."""
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """As an Arrow C stream (PyCapsule interface)."""
+
+@final
 class Models:
     """Learnt protocols, ready to be asked."""
 
@@ -292,6 +306,7 @@ class Scanner:
         identify: bool = False,  # the columns of docs/guide/identify.md too, behind all others
         models: Models | None = None,  # with identify: these protocols, too
         sampled: bool = False,  # with identify: keep how each flow begins, for FlowTable.learn
+        parts: bool = False,  # keep which capture holds what of each flow, for parts()
     ) -> Self: ...
     def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
@@ -302,6 +317,8 @@ class Scanner:
         from 100 bytes, the last one covers the rest."""
     def flows(self, *, community_seed: int = 0) -> FlowTable:
         """The flows of everything read so far. The data set is over then: it begins anew."""
+    def parts(self) -> FlowParts | None:
+        """What each capture holds of the flows that were given last; once."""
 
 @type_check_only
 class FileTrim(FileScan):
@@ -765,6 +782,9 @@ def drop_privileges(user: str | None = None) -> None:
 
     Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as
     when other threads run already."""
+
+def exchange(one: str, other: str) -> None:
+    """Let two files or folders change places in one step. Raises OSError, also where the system cannot."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""

@@ -12,7 +12,6 @@ from .. import paths
 from ..errors import ClusterError, FlowkeepError, NotACaptureError
 from ..paths import Capture, Found
 from ..text import safe
-from .connect import is_local
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,9 +33,7 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     Raises ClusterError, and what :func:`flowkeep.paths.find` raises.
     """
     if not locality:
-        # Processes of this machine stand in the same folder; what other machines are to find needs its whole
-        # path.
-        found = paths.find([name if is_local(client) else os.path.abspath(name) for name in names])
+        found = paths.find(names)
         for capture in found.captures:
             if not capture.regular:
                 raise ClusterError(f"{safe(capture.path)} is a pipe: a cluster reads files only")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -192,6 +192,8 @@ class _Run:
     ) -> None:
         self.policy, self.plan, self.options = policy, plan, options
         self.only = False
+        self.beside: Callable[[Capture], Path | None] = lambda capture: capture.ledger
+        self.ready: Callable[[FileResult], None] = lambda result: None
         self.ledgers = (plan.ledger or plan.in_place) and not plan.dry_run
         self.trimmer = _native.Trimmer(
             policy.cutoff,
@@ -257,10 +259,12 @@ class _Run:
                 raise BusyError(
                     f"{safe(capture.path)}: another process wrote it meanwhile; it was left alone"
                 )
+            result = FileResult(capture.path, target, None if ledger is None else ledger.path, done, problem)
+            self.ready(result)
             if ledger is not None:
                 ledger.commit()
             part.commit()
-        return FileResult(capture.path, target, None if ledger is None else ledger.path, done, problem)
+        return result
 
     def _policy(self) -> str:
         """The policy for the ledger, with the filter: packets that do not match are in no row of it."""
@@ -272,7 +276,7 @@ class _Run:
     def _native(
         self, capture: Capture, out: Path | None, ledger: Path | None, last: bool, progress: Progress | None
     ) -> _native.FileTrim:
-        beside = capture.ledger
+        beside = self.beside(capture)
         return self.trimmer.file(
             os.fspath(capture.path),
             None if out is None else os.fspath(out),
@@ -305,11 +309,18 @@ def trim_behind(
     *,
     last: bool,
     several: bool,
+    beside: Path | None,
+    ready: Callable[[FileResult], None],
 ) -> FileResult:
-    """Trim one capture of a data set whose earlier captures have come to ``carry``, as :func:`trim` does."""
+    """Trim one capture of a data set whose earlier captures have come to ``carry``, as :func:`trim` does.
+
+    ``beside`` is its ledger. ``ready`` is told the result before it becomes visible. Raises
+    also what :func:`trim` leaves a capture alone for.
+    """
     run = _Run(policy, plan, options, carry)
     run.only = not several
-    return run.attempt(capture, target, last, several, None)
+    run.beside, run.ready = lambda _: beside, ready
+    return run.file(capture, target, last, None)
 
 
 def in_order(behind: Sequence[Path]) -> list[Path]:
