@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from .cut import CutPolicy
@@ -59,11 +58,11 @@ class Dataset:
     def _with(self, models: Given) -> ReadOptions:
         return replace(self.options, models=(*listed(self.options.models), *listed(models)))
 
-    def _on(self, client: Client) -> tuple[ModuleType, cluster.Where]:
+    def _for(self, client: Client) -> cluster.Where:
         from . import cluster
 
         cluster.checked(client)
-        return cluster, cluster.everywhere(self._found)
+        return cluster.everywhere(self._found)
 
     def __repr__(self) -> str:
         """Files and bytes."""
@@ -103,9 +102,10 @@ class Dataset:
         """
         options = self._with(models)
         if client is not None:
-            there, where = self._on(client)
-            return there.list_flows(
-                client, where, options, details=details, identify=identify, spool=spool,
+            from .cluster import list_flows
+
+            return list_flows(
+                client, self._for(client), options, details=details, identify=identify, spool=spool,
                 community_seed=community_seed, progress=progress,
             )  # fmt: skip
         return _flows.list_flows(
@@ -165,14 +165,16 @@ class Dataset:
         """Write the packets of the flows that a query wants into one capture, or split into a folder.
 
         ``output``: the capture, ``-`` for standard output, or the folder. ``force``: replace another
-        capture of that name. ``client`` and ``spool``: as for :meth:`flows`. Raises UsageError before anything is
-        written, OutputError when the result cannot be.
+        capture of that name. ``client`` and ``spool``: as for :meth:`flows`. Raises UsageError before
+        anything is written, OutputError when the result cannot be.
         """
         plan = _extract.ExtractPlan(Path(output), form, compression, split, force)
         wanted = FlowQuery() if query is None else query
         if client is not None:
-            there, where = self._on(client)
-            return there.extract(client, where, wanted, plan, self.options, spool=spool, progress=progress)
+            from .cluster import extract
+
+            where = self._for(client)
+            return extract(client, where, wanted, plan, self.options, spool=spool, progress=progress)
         return _extract.extract(self._found, wanted, plan, self.options, progress=progress)
 
     def index(
@@ -271,8 +273,10 @@ class Dataset:
         if client is not None:
             if earlier:
                 raise UsageError("behind and client do not go together: open all captures as one data set")
-            there, where = self._on(client)
-            return there.trim(client, where, policy, plan, self.options, spool=spool, progress=progress)
+            from .cluster import trim
+
+            where = self._for(client)
+            return trim(client, where, policy, plan, self.options, spool=spool, progress=progress)
         return _trim.trim(self._found, policy, plan, self.options, behind=earlier, progress=progress)
 
 

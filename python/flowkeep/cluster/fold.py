@@ -135,14 +135,17 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
 
 
 def _whole(ledger: str, scan: _native.FileScan) -> None:
-    """Raise UsageError for a ledger that does not tell of all packets with a flow. Its file was trimmed while fragments
-    waited for a first one in the next file: whose they are is decided where all files are read."""
+    """Raise UsageError for a ledger that does not tell of all packets with a flow.
+
+    Its file, or the one before, was trimmed while fragments waited for a first one in the next file: whose they
+    are is decided where all files are read.
+    """
     rows = _native.ledger_flows(ledger).to_pylist()
     told = sum(row["client_packets"] + row["server_packets"] for row in rows)  # type: ignore[operator]
     if (scan["original_packets"] or 0) != told + sum(scan["no_flow"].values()):
         raise UsageError(
-            f"{safe(scan['path'])} was trimmed while fragments waited at the end of a file, and its ledger does not "
-            "tell of the same packets as the file: do this work without --cluster"
+            f"{safe(scan['path'])} was trimmed while fragments waited at the end of a file, and its ledger "
+            "does not tell of the same packets as the file: do this work without --cluster"
         )
 
 
