@@ -18,6 +18,7 @@ PYTHON = [
     {"cut", "flow", "stream", "paths", "demo"},
     {"sink"},
     {"cache"},
+    {"lake"},
     {"retain"},
     {"ops"},
     {"cluster"},
