@@ -27,6 +27,7 @@ from tests.props.traffic import traffic
 from tests.wire import SECOND, START_NS, Packet
 
 from .made import FIRST, HOUR, day, files, lake
+from .test_parts import fragment
 
 NETWORKS = [
     "10.0.0.1",
@@ -137,7 +138,12 @@ def test_packets_are_those_that_extract_takes(
         report = find_packets(root / "lake", question, root / "found.pcap")
         assert not report.changed
         assert report.flows == len(ids)
-        assert packets_of(root / "found.pcap") == packets_of(root / "wanted.pcap")
+        # At the end of a file that is not the last one, extract leaves fragments that still wait.
+        found, other = (
+            [p for p in packets_of(root / name) if not fragment(p[1])]
+            for name in ("found.pcap", "wanted.pcap")
+        )
+        assert found == other
 
 
 def unreadable(path: Path) -> None:

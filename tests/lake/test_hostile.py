@@ -28,11 +28,11 @@ def first(made: Path) -> Path:
     return sorted((made / "flows").rglob("*.parquet"))[0]
 
 
-def change(path: Path, **columns: object) -> None:
-    frame = pl.read_parquet(path, hive_partitioning=False, glob=False)
+def change(file: Path, **columns: object) -> None:
+    frame = pl.read_parquet(file, hive_partitioning=False, glob=False)
     frame.with_columns(
         **{n: v if isinstance(v, pl.Expr) else pl.lit(v) for n, v in columns.items()}
-    ).write_parquet(path)
+    ).write_parquet(file)
 
 
 def cut(made: Path) -> None:

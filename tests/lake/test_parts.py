@@ -95,12 +95,12 @@ def test_of_trimmed_captures_they_are_those_before_and_what_is_left(
         report = trim(find([root / "in"]), CutPolicy(cutoff), TrimPlan(output=root / "out", ledger=True))
         whole, less = listed(paths), listed([root / "out" / path.name for path in paths])
     aside = sum(sum(file.trim["no_flow"].values()) for file in report.files if file.trim is not None)
-    if not any(_fragment(p.data) for p in packets):
+    if not any(fragment(p.data) for p in packets):
         assert less.drop("packets_left").equals(whole.drop("packets_left"))
         assert less["packets_left"].sum() == report.total("packets_kept") - aside
 
 
-def _fragment(data: bytes) -> bool:
+def fragment(data: bytes) -> bool:
     """Perhaps. A ledger counts a fragment that waits for the next file with that file."""
     if data[12:14] not in (b"\x08\x00", b"\x86\xdd"):
         return data[12:14] != b"\x08\x06"

@@ -75,7 +75,7 @@ def test_duckdb_reads_it(tmp_path: Path) -> None:
         f"""SELECT f.flow_id, epoch_ns(f.first_ts), f.client_bytes, count(*), min(c.path)
         FROM (SELECT *, unnest(captures) AS part
               FROM read_parquet('{tmp_path}/lake/flows/*/*/*.parquet', hive_partitioning = true)
-              WHERE hour >= 0) f
+              WHERE CAST(hour AS INTEGER) >= 0) f
         JOIN '{tmp_path}/lake/captures/*.parquet' c ON c.capture = f.part.capture AND c.dataset = f.dataset
         GROUP BY ALL ORDER BY f.flow_id"""
     ).fetchall()

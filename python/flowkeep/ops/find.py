@@ -115,7 +115,7 @@ def find_flows(lake: Path, question: Question) -> LakeFlows:
     table = _captures(
         {name: known[name] for name in raw["dataset"].unique(maintain_order=True).to_list() if name in known}
     )
-    frame = _with_paths(raw, table)
+    frame = _with_paths(lake, raw, table)
     if question.where is not None:
         # The condition sees the columns as they are shown.
         mask = FlowQuery(where=question.where).mask(_Asked(frame))
@@ -228,7 +228,7 @@ def _exactly(raw: polars.DataFrame, question: Question) -> polars.Series:
     return pl.Series([inside(a) or inside(b) for a, b in ends], dtype=pl.Boolean)
 
 
-def _with_paths(raw: polars.DataFrame, table: polars.DataFrame) -> polars.DataFrame:
+def _with_paths(lake: Path, raw: polars.DataFrame, table: polars.DataFrame) -> polars.DataFrame:
     import polars as pl
 
     where = {(d, c): p for d, c, p in table.select("dataset", "capture", "path").iter_rows()}
@@ -236,7 +236,9 @@ def _with_paths(raw: polars.DataFrame, table: polars.DataFrame) -> polars.DataFr
     for dataset, held in raw.select("dataset", "captures").iter_rows():
         here = [where.get((dataset, part["capture"])) for part in held or ()]
         if any(path is None for path in here):
-            raise LakeError(f"data set {safe(dataset)}: a flow names a capture that its list does not have")
+            raise LakeError(
+                f"{safe(lake)}: data set {safe(dataset)}: a flow names a capture that its list does not have"
+            )
         paths.append(here)
     return raw.with_columns(captures=pl.Series(paths, dtype=pl.List(pl.String)))
 
