@@ -56,7 +56,12 @@ def flows(
     flowkeep flows captures/ --flows-from alerts.log
     """
     if form == "lake" or (form is None and output.endswith("/")):
-        listed_only = {"--sort": sort, "--ascending": ascending, "--limit": limit, "--cluster": given["cluster"]}
+        listed_only = {
+            "--sort": sort,
+            "--ascending": ascending,
+            "--limit": limit,
+            "--cluster": given["cluster"],
+        }
         return _into_lake(paths, output, details, identify, community_seed, listed_only, given)
     form = listing_format(form, output)
     wanted = query(given, paths)
@@ -100,6 +105,11 @@ def _into_lake(
 
     if output == "-":
         raise UsageError("a lake is a folder: name it with -o LAKE/")
+    if listed["--cluster"] is not None:
+        raise UsageError(
+            "--cluster does not go with a lake yet: summaries do not tell which capture holds what of a flow; "
+            "leave it away"
+        )
     if any(listed.values()) or query(given, paths) or listed["--limit"] is not None:
         which = next((name for name, value in listed.items() if value), "a choice of flows")
         raise UsageError(
