@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -67,11 +68,19 @@ class FilterBar:
             # What stands in the field: the last letters may not have come here yet.
             text = event.args if isinstance(event.args, str) else ""
             wrong = not await self.tab.show(_changed(self.tab.view, name, text.strip()))
-            _mark(field, wrong)
+            self._mark(field, wrong)
 
         field.on("keydown.enter", apply, js_handler="(e) => emit(e.target.value)")
         field.on("clear", apply, js_handler="() => emit('')")
         return field
+
+    def _mark(self, field: ui.input, wrong: bool) -> None:
+        if bool(field.props.get("error")) != wrong:
+            field.props["error"] = wrong
+            field.update()
+            # Quasar would leave the word there that it was given first.
+            into = json.dumps(field.props["for"])
+            self.tab.run(f"document.getElementById({into}).setAttribute('aria-invalid', {json.dumps(wrong)})")
 
     def visible(self, wanted: bool) -> None:
         """Pages that do not look at flows have no filters."""
@@ -81,7 +90,7 @@ class FilterBar:
         """Show the view as it is."""
         view = self.tab.view
         for field, name in ((self.bpf, "filter"), (self.sql, "where"), (self.keyword, "keyword")):
-            _mark(field, False)
+            self._mark(field, False)
             if (field.value or "") != getattr(view, name):
                 field.set_value(getattr(view, name))
         self.undo.set_enabled(bool(self.tab.past))
@@ -144,9 +153,3 @@ class FilterBar:
 
 def _button(icon: str, words: str, do: Any) -> ui.button:
     return ui.button(icon=icon, on_click=do).props(f'flat dense aria-label="{words}"').tooltip(words)
-
-
-def _mark(field: ui.input, wrong: bool) -> None:
-    if bool(field.props.get("error")) != wrong:
-        field.props["error"] = wrong
-        field.update()

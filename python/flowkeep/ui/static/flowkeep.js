@@ -3,6 +3,7 @@
 "use strict";
 window.fk = (() => {
   const state = { view: "", utc: localStorage.getItem("fk-times") !== "local", grids: {}, link: null, transcript: {} };
+  document.documentElement.lang = "en";
   const count = new Intl.NumberFormat("en-US");
 
   const bytes = (n) => {
