@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +34,7 @@ class FilterBar:
     def __init__(self, tab: Tab) -> None:
         """Draw it."""
         self.tab = tab
+        self.wrong: set[ui.input] = set()
         with ui.column().classes("w-full gap-0 fk-bar") as self.whole:
             with ui.row().classes("w-full items-center gap-2 px-2 pt-2 no-wrap"):
                 self.bpf = self._field("filter", "Filter as tcpdump: net 10.0.0.0/8 and not port 53", "B")
@@ -71,16 +71,16 @@ class FilterBar:
             self._mark(field, wrong)
 
         field.on("keydown.enter", apply, js_handler="(e) => emit(e.target.value)")
+        field.on_value_change(lambda: self._mark(field, False))
         field.on("clear", apply, js_handler="() => emit('')")
         return field
 
     def _mark(self, field: ui.input, wrong: bool) -> None:
-        if bool(field.props.get("error")) != wrong:
+        if (field in self.wrong) != wrong:
+            (self.wrong.add if wrong else self.wrong.discard)(field)
             field.props["error"] = wrong
             field.update()
-            # Quasar would leave the word there that it was given first.
-            into = json.dumps(field.props["for"])
-            self.tab.run(f"document.getElementById({into}).setAttribute('aria-invalid', {json.dumps(wrong)})")
+            self.tab.run(f"fk.invalid('{field.props['for']}', {str(wrong).lower()})")
 
     def visible(self, wanted: bool) -> None:
         """Pages that do not look at flows have no filters."""

@@ -169,6 +169,7 @@ window.fk = (() => {
       document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
     }
   };
+  const invalid = (id, wrong) => document.getElementById(id).setAttribute("aria-invalid", String(wrong));
   const place = (query) => history.replaceState(null, "", query ? `/?${query}` : "/");
 
   // Themes and times are kept by the browser; charts are drawn by the server, so it is told.
@@ -202,6 +203,6 @@ window.fk = (() => {
   };
 
   return { state, format, exact, time, grid, keepColumns, columns, resetColumns, look, redraw, selected, showColumn, menu,
-           uploads, dropped, carry, drag, save, copy, keepFile, place, ask, bytes, complain, theme, greet, dark, clock, brush,
+           uploads, dropped, carry, drag, save, copy, keepFile, place, invalid, ask, bytes, complain, theme, greet, dark, clock, brush,
            count: (n) => count.format(n) };
 })();
