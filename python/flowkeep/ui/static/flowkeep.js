@@ -49,7 +49,8 @@ window.fk = (() => {
       case "duration": return `${count.format(Number(value))} ns`;
       case "time": return value;
       case "list": return value.join("\n");
-      default: return String(value);
+      // What fits into its cell needs no second time.
+      default: return String(value).length > 14 ? String(value) : null;
     }
   };
 
