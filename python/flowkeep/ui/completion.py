@@ -56,7 +56,7 @@ class Words:
     """The values in a table, counted once each column."""
 
     def __init__(self, table: FlowTable, keep: Callable[[Any, Callable[[], Any]], Any]) -> None:
-        """``keep``: remembers what was made of the table, as :meth:`Library.keep` does."""
+        """``keep``: remembers what was made of the table, as :meth:`Recent.get` does."""
         self._table, self._keep = table, keep
 
     def columns(self) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import FlowkeepError, UsageError
 from ..flow import Flows, ReadOptions
@@ -17,6 +17,7 @@ from ..ops.flows import list_flows
 from ..ops.index import fitting_index
 from ..paths import Found, find
 from ..text import safe
+from .recent import Recent
 from .table import FlowTable
 
 State = Literal["idle", "reading", "refining"]
@@ -56,7 +57,8 @@ class Library:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._uploads: Path | None = None
-        self._kept: dict[tuple[int, Any], Any] = {}
+        self.made = Recent(4)
+        """What was made of the captures themselves."""
 
     def allowed(self, path: str | Path) -> Path:
         """A path that may be touched, links resolved. Raises UsageError."""
@@ -117,9 +119,10 @@ class Library:
         try:
             # An index gives the plain table at once; names and details follow.
             if fitting_index(found, self.options)[0] is not None:
-                self._show(list_flows(found, self.options, progress=progress))
+                self._show(found, list_flows(found, self.options, progress=progress))
                 self.reading.state = "refining"
-            self._show(list_flows(found, self.options, details=True, identify=True, progress=progress))
+            flows = list_flows(found, self.options, details=True, identify=True, progress=progress)
+            self._show(found, flows)
             self.reading = Reading(notes=self._notes(found))
         except CancelledError:
             self.reading = Reading(error="stopped")
@@ -129,12 +132,13 @@ class Library:
             self.reading = Reading(error=safe(f"{type(error).__name__}: {error}"))
             raise
 
-    def _show(self, flows: Flows) -> None:
-        self.table = FlowTable(flows)
+    def _show(self, found: Found, flows: Flows) -> None:
+        self.table = FlowTable(flows, found)
         self._changed()
+        self.table.prepare()
 
     def _changed(self) -> None:
-        self._kept.clear()
+        self.made = Recent(4)
         self.version += 1
 
     def _notes(self, found: Found) -> list[str]:
@@ -145,17 +149,6 @@ class Library:
                 if hurt is not None:
                     notes.append(safe(str(hurt)))
         return notes
-
-    def keep(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Something made of the table, remembered until the table changes."""
-        version = self.version
-        if (version, key) not in self._kept:
-            made = make()
-            if len(self._kept) > 32:
-                self._kept.clear()
-            self._kept[version, key] = made
-            return made
-        return self._kept[version, key]
 
     def upload_folder(self) -> Path:
         """Where uploads lie; it goes when the server does."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,10 +175,6 @@ class Server:
 
 
 def _server(config: Any) -> Any:
-    import signal
-    from collections.abc import Iterator
-    from contextlib import contextmanager
-
     import uvicorn
 
     class Calm(uvicorn.Server):

@@ -51,7 +51,7 @@ class Anomalies:
         self.flow = flow
         self.said.set_text(f"flow {flow}: reading …")
         try:
-            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table.flows, flow, "first"))
+            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table, flow, "first"))
             found: Any = await asyncio.to_thread(lambda: odd(stream))
         except (FlowkeepError, OSError) as error:
             self.said.set_text(str(error))

@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import app, ui
 
 from .. import copying
-from ..api.take import Grant, Grants
+from ..api.take import Grants
 from ..view import Term, flow_term
 from .tab import Tab, arguments, terms_of
 
@@ -172,7 +172,7 @@ class CaptureIcon:
         chosen = sorted(ids) if ids is not None else rows.to_list()  # type: ignore[union-attr]
         name = f"flow-{chosen[0]}.pcapng" if len(chosen) == 1 else f"{len(chosen)}-flows.pcapng"
         grants: Grants = app.state.grants
-        key = grants.add(Grant(table, chosen, "pcapng", name))
+        key = grants.add(table.found, chosen, "pcapng", name)
         self.tab.run(f"fk.carry({json.dumps(f'/get/{key}/{name}')}, {json.dumps(name)})")
         self.tip.set_text(
             f"{len(chosen):,} flows: drag onto the desktop or a program (Windows, macOS), or click; "

@@ -138,7 +138,7 @@ class Transcript:
             begin=begin, size=_STEP,
         )  # fmt: skip
         try:
-            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table.flows, flow, "first"))
+            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table, flow, "first"))
             page = await asyncio.to_thread(lambda: page_with(stream, plan, self.wanted, by))
         except (FlowkeepError, OSError) as error:
             self.found.set_text("")

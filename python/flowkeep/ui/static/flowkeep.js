@@ -65,6 +65,8 @@ window.fk = (() => {
   const sorted = (model) => model.length ? `${model[0].sort === "desc" ? "-" : ""}${model[0].colId}` : "";
   const source = (kind) => ({
     rowCount: undefined,
+    asked: new AbortController(),
+    destroy() { this.asked.abort(); },
     async getRows(p) {
       if (!state.open) { p.successCallback([], 0); nothing(kind, 0); return; }
       const sort = sorted(p.sortModel);
@@ -72,13 +74,14 @@ window.fk = (() => {
         (sort ? `&sort=${encodeURIComponent(sort)}` : "");
       const began = performance.now();
       try {
-        const answer = await ask(url);
+        const answer = await ask(url, { signal: this.asked.signal });
         p.successCallback(answer.rows, answer.total);
         nothing(kind, answer.total);
         state.last_page_ms = performance.now() - began;
         if (kind === "flows") emitEvent("fk-shown", { total: answer.total, steps: answer.steps, sort });
       } catch (error) {
         p.failCallback();
+        if (this.asked.signal.aborted) return; // nobody wants it any more
         complain(error);
       }
     },
