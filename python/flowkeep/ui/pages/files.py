@@ -43,6 +43,9 @@ class Files:
                     'dense flat bordered hide-pagination no-data-label="no capture is open"'
                 )  # fmt: skip
                 self.open.classes("w-full").mark("open-captures")
+                box = '<q-checkbox v-model="props.selected" dense %s />'
+                self.open.add_slot("header-selection", box % 'aria-label="Select all captures"')
+                self.open.add_slot("body-selection", box % ':aria-label="`Select ${props.row.name}`"')
                 with ui.row():
                     ui.button("Leave away", icon="close", on_click=self.leave).props("flat dense no-caps")
                 with ui.row().classes("w-full items-center gap-2 no-wrap"):

@@ -135,7 +135,7 @@ class CaptureIcon:
         ).classes("fk-capture").mark("capture") as self.button:  # fmt: skip
             self.button.on("dragstart", js_handler="(e) => fk.drag(e)")
             self.count = ui.label("all").classes("q-ml-xs")
-            self.tip = ui.tooltip("")
+            self.tip = ui.tooltip("").props('anchor="center left" self="center right"')
             with ui.menu().props('role=menu aria-label="Packets"').classes("fk-menu"):
                 self.of = ui.label("").classes("fk-title fk-hint")
                 _entry("Save as pcapng (E)", lambda: self.save("pcapng"))

@@ -61,6 +61,8 @@ class Transcript:
                     'dense outlined options-dense aria-label="Encoding"'
                 )
                 self.encoding.classes("fk-small")
+                # A select takes its name from what its label holds.
+                self.encoding.add_slot("prepend", '<span class="fk-away">Encoding</span>')
                 self.decode = ui.checkbox("decode HTTP", on_change=self.again).props("dense")
                 self.earlier = ui.button(icon="chevron_left", on_click=self.page_back).props(
                     'flat dense aria-label="Earlier bytes"'

@@ -3,6 +3,7 @@
 "use strict";
 window.fk = (() => {
   const state = { view: "", utc: localStorage.getItem("fk-times") !== "local", grids: {}, link: null, transcript: {} };
+  document.documentElement.lang = "en";
   const count = new Intl.NumberFormat("en-US");
 
   const bytes = (n) => {
@@ -48,7 +49,8 @@ window.fk = (() => {
       case "duration": return `${count.format(Number(value))} ns`;
       case "time": return value;
       case "list": return value.join("\n");
-      default: return String(value);
+      // What fits into its cell needs no second time.
+      default: return String(value).length > 14 ? String(value) : null;
     }
   };
 
@@ -171,6 +173,7 @@ window.fk = (() => {
       document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
     }
   };
+  const invalid = (id, wrong) => document.getElementById(id).setAttribute("aria-invalid", String(wrong));
   const place = (query) => history.replaceState(null, "", query ? `/?${query}` : "/");
 
   // Themes and times are kept by the browser; charts are drawn by the server, so it is told.
@@ -204,6 +207,6 @@ window.fk = (() => {
   };
 
   return { state, format, exact, time, grid, keepColumns, columns, resetColumns, look, redraw, selected, showColumn, menu,
-           uploads, dropped, carry, drag, save, copy, keepFile, place, ask, bytes, complain, theme, greet, dark, clock, brush,
+           uploads, dropped, carry, drag, save, copy, keepFile, place, invalid, ask, bytes, complain, theme, greet, dark, clock, brush,
            count: (n) => count.format(n) };
 })();
