@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -121,6 +124,7 @@ class Library:
             if fitting_index(found, self.options)[0] is not None:
                 self._show(found, list_flows(found, self.options, progress=progress))
                 self.reading.state = "refining"
+                _stand_back()
             flows = list_flows(found, self.options, details=True, identify=True, progress=progress)
             self._show(found, flows)
             self.reading = Reading(notes=self._notes(found))
@@ -161,3 +165,11 @@ class Library:
         self.cancel()
         if self._uploads is not None:
             shutil.rmtree(self._uploads, ignore_errors=True)
+
+
+def _stand_back() -> None:
+    """Let this thread, and those it starts, use the processors when nobody else wants them."""
+    # Linux knows a priority of each thread; elsewhere it would be that of the whole server.
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
