@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from .. import _native
@@ -16,7 +15,9 @@ from ..cut import CutPolicy
 from ..errors import BusyError, DamagedError, LedgerError, NotACaptureError, OutputError, UsageError
 from ..flow import ReadOptions
 from ..paths import LEDGER, STANDARD, Capture, Found, ledger_path
-from ..sink.atomic import Part, being_written
+from ..places import Place, Url
+from ..sink.anywhere import begin, state
+from ..sink.atomic import being_written
 from ..text import safe
 from .damage import damage
 from .meter import Meter, Progress
@@ -31,7 +32,7 @@ _CAPTURE_NAME = re.compile(r"\.(pcap|pcapng|cap)(\.(gz|zst|lz4|xz))?$", re.IGNOR
 class TrimPlan:
     """Where the results go, and what goes with them. Exactly one of the first three is set."""
 
-    output: Path | None = None
+    output: Place | None = None
     """Folder for the results; ``-``: standard output, for one capture."""
     in_place: bool = False
     dry_run: bool = False
@@ -56,10 +57,10 @@ class TrimPlan:
 class FileResult:
     """What was done to one capture."""
 
-    path: Path
-    output: Path | None
+    path: Place
+    output: Place | None
     """Where the result is; None when nothing was written."""
-    ledger: Path | None
+    ledger: Place | None
     trim: _native.FileTrim | None
     """Counts; None when the file was not read."""
     problem: str | None = None
@@ -72,7 +73,7 @@ class TrimReport:
 
     policy: CutPolicy
     files: list[FileResult] = field(default_factory=list)
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Place, str]] = field(default_factory=list)
     dry_run: bool = False
     filter: str | None = None
     """Packets that do not match it are dropped."""
@@ -112,7 +113,7 @@ class TrimReport:
         }
 
 
-def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
+def _targets(found: Found, plan: TrimPlan) -> list[Place | None]:
     """Where each result goes. Raises UsageError for what would destroy or confuse."""
     if plan.in_place:
         for capture in found.captures:
@@ -120,6 +121,7 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
                 raise UsageError(
                     f"{safe(capture.path)} is a pipe: --in-place works on files only, use --output"
                 )
+            refuse_replacing(capture.path)
         return [capture.path.resolve() for capture in found.captures]
     if plan.output is None:
         return [None] * len(found.captures)
@@ -130,6 +132,10 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
             )
         return [STANDARD]
     folder = plan.output.resolve()
+    if isinstance(folder, Url):
+        from ..places.writing import refuse_read_only
+
+        refuse_read_only(folder / "capture")
     for root in found.roots:
         if folder == root.resolve() or root.resolve() in folder.parents:
             raise UsageError(
@@ -145,8 +151,8 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
             f"--output {safe(plan.output)} is to be a folder and is named like a capture: name a folder, "
             "such as --output trimmed/, or write to standard output with --output - > FILE"
         )
-    targets: dict[Path, Path] = {}
-    inputs = {_state(c.path)[:2]: c.path for c in found.captures if c.regular}
+    targets: dict[Place, Place] = {}
+    inputs = {state(c.path)[0]: c.path for c in found.captures if c.regular}
     for capture in found.captures:
         target = folder / capture.relative
         if target in targets:
@@ -158,7 +164,7 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
             raise UsageError(
                 f"{safe(capture.path)} would be written over itself: choose another folder, or --in-place"
             )
-        own = inputs.get(_state(target)[:2]) if target.exists() else None
+        own = inputs.get(state(target)[0]) if target.exists() else None
         if own is not None:
             raise UsageError(
                 f"the result of {safe(capture.path)} would take the place of {safe(own)}, which is "
@@ -166,6 +172,18 @@ def _targets(found: Found, plan: TrimPlan) -> list[Path | None]:
             )
         targets[target] = capture.path
     return list(targets)
+
+
+def refuse_replacing(path: Place) -> None:
+    """Raise UsageError where a file cannot be put in the place of another in one step."""
+    if isinstance(path, Url):
+        from ..places.writing import replaces
+
+        if not replaces(path):
+            raise UsageError(
+                f"{safe(path)}: {path.scheme}:// does not replace a file in one step, so that a crash could "
+                "lose it: write the result elsewhere with --output DIR"
+            )
 
 
 class _Run:
@@ -190,7 +208,7 @@ class _Run:
         )
 
     def file(
-        self, capture: Capture, target: Path | None, last: bool, progress: Progress | None
+        self, capture: Capture, target: Place | None, last: bool, progress: Progress | None
     ) -> FileResult:
         """Trim one capture."""
         if target is None or target == STANDARD or self.plan.dry_run:
@@ -206,10 +224,10 @@ class _Run:
             raise OutputError(
                 f"{safe(target.parent)}: the folder cannot be made: {error.strerror}"
             ) from error
-        before = _state(capture.path) if capture.regular else None
+        before = state(capture.path) if capture.regular else None
         with ExitStack() as stack:
-            part = stack.enter_context(Part(target))
-            ledger = stack.enter_context(Part(ledger_path(target))) if self.ledgers else None
+            part = stack.enter_context(begin(target))
+            ledger = stack.enter_context(begin(ledger_path(target))) if self.ledgers else None
             done = self._native(capture, part.part, None if ledger is None else ledger.part, last, progress)
             if self.only:
                 check_filter([done])
@@ -222,7 +240,7 @@ class _Run:
             if ledger is not None:
                 ledger.sync()
             if before is not None and (
-                _state(capture.path) != before or (self.plan.in_place and being_written(capture.path))
+                state(capture.path) != before or (self.plan.in_place and being_written(capture.path))
             ):
                 raise BusyError(
                     f"{safe(capture.path)}: another process wrote it meanwhile; it was left alone"
@@ -240,7 +258,7 @@ class _Run:
         return json.dumps(json.loads(policy) | {"filter": self.options.filter})
 
     def _native(
-        self, capture: Capture, out: Path | None, ledger: Path | None, last: bool, progress: Progress | None
+        self, capture: Capture, out: Place | None, ledger: Place | None, last: bool, progress: Progress | None
     ) -> _native.FileTrim:
         beside = capture.ledger
         return self.trimmer.file(
@@ -256,9 +274,9 @@ class _Run:
         )
 
 
-def in_order(behind: Sequence[Path]) -> list[Path]:
+def in_order(behind: Sequence[Place]) -> list[Place]:
     """The ledgers of captures that came before, in time order. Raises UsageError, LedgerError."""
-    known: list[tuple[int, Path]] = []
+    known: list[tuple[int, Place]] = []
     for path in behind:
         ledger = path if path.name.endswith(LEDGER) else ledger_path(path)
         if not ledger.is_file():
@@ -270,12 +288,7 @@ def in_order(behind: Sequence[Path]) -> list[Path]:
             raise LedgerError(f"{safe(ledger)}: the ledger is broken: {why}")
         # A capture without packets carries nothing on.
         known.append((int(about.get("first_ts") or 0), ledger))
-    return [ledger for _, ledger in sorted(known)]
-
-
-def _state(path: Path) -> tuple[int, int, int, int]:
-    info = path.stat()
-    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+    return [ledger for _, ledger in sorted(known, key=lambda each: (each[0], os.fspath(each[1])))]
 
 
 def trim(
@@ -284,7 +297,7 @@ def trim(
     plan: TrimPlan,
     options: ReadOptions | None = None,
     *,
-    behind: Sequence[Path] = (),
+    behind: Sequence[Place] = (),
     progress: Progress | None = None,
 ) -> TrimReport:
     """Trim a data set.

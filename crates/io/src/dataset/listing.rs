@@ -1,6 +1,5 @@
 //! Files that have been trimmed: their ledgers, and how they are read as what they were.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use flowkeep_core::pipe::Control;
 use super::report::LedgerUse;
 use super::{Error, Settings};
 use crate::digest::file_digest;
+use crate::remote::open_any;
 use crate::table::ledger::{self, About};
 
 /// The ledger of a file, when it fits.
@@ -61,7 +61,7 @@ pub(super) fn old(
 
 /// Reads a ledger and checks that it is of this file.
 fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<(LedgerUse, Option<Old>), Error> {
-    let file = match File::open(beside) {
+    let file = match open_any(beside) {
         Ok(file) => file,
         Err(e) => return Ok((LedgerUse::Misfit(format!("it cannot be opened: {e}")), None)),
     };
@@ -69,7 +69,7 @@ fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<(LedgerUse, 
         Ok(read) => read,
         Err(why) => return Ok((LedgerUse::Misfit(why), None)),
     };
-    let digest = file_digest(path, || control.is_cancelled()).map_err(Error::Open)?;
+    let digest = file_digest(path, control).map_err(Error::Open)?;
     let Some(digest) = digest else { return Err(Error::Cancelled) };
     // A run that was killed between making the ledger and the capture visible leaves the file as it
     // was: then the digest is that of before, and the totals are as true.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from nicegui import ui
@@ -98,7 +99,7 @@ class Files:
         chosen = {row["path"] for row in self.open.selected}
         for capture in list(self.tab.library.found.captures):
             if str(capture.path) in chosen:
-                await asyncio.to_thread(self.tab.library.close, capture.path)
+                await asyncio.to_thread(self.tab.library.close, os.fspath(capture.path))
         self.open.selected = []
         self.refresh()
 
