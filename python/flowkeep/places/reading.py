@@ -27,7 +27,9 @@ BLOCK = 8 << 20
 AHEAD = 3
 """Blocks that are there or on their way."""
 TRIES = 5
-"""How often something is tried; between them 0.1, 0.4, 1.6 and 6.4 seconds pass, less a random part."""
+"""How often something is tried."""
+PAUSE = 0.1
+"""Seconds before the second time; then 4, 16 and 64 times as many, each less a random part."""
 
 
 def tried(
@@ -39,7 +41,7 @@ def tried(
             return call()
         except Exception as error:
             trouble = judge(error)
-            pause = 0.1 * 4**n * random.uniform(0.5, 1)
+            pause = PAUSE * 4**n * random.uniform(0.5, 1)
             if not trouble.again or n + 1 == TRIES or (wait and wait(pause)):
                 many = f" (tried {n + 1} times)" if n else ""
                 text = f"{what}: {trouble.text}{many}" if what else trouble.text + many

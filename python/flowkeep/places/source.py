@@ -10,6 +10,7 @@ from .store import RefusedError, filesystem
 from .url import Url
 
 _PIECE = 1 << 20
+_PRINTABLE = re.compile(r"[!-~]+")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)$")
 
 
@@ -170,7 +171,13 @@ class _Web:
             "Accept-Encoding": "identity",
             "Range": f"bytes={begin}-{end - 1}",
         }
-        return await session.get(self._fs.encode_url(self._path), headers=headers, **kwargs)
+        return await session.get(self._address(), headers=headers, **kwargs)
+
+    def _address(self) -> Any:
+        from yarl import URL
+
+        # What is a URL already is sent as it is: signatures are over its letters.
+        return URL(self._path, encoded=_PRINTABLE.fullmatch(self._path) is not None)
 
     async def _open(self, head: int) -> bytes | None:
         answer = await self._ask(0, head)

@@ -17,6 +17,8 @@ _PACKAGES = {
     "sftp": "paramiko", "ssh": "paramiko", "hdfs": "pyarrow", "abfs": "adlfs", "az": "adlfs",
 }  # fmt: skip
 WEB = ("http", "https")
+_LONGEST = 300
+"""Characters of what a store says that are shown."""
 _lock = threading.Lock()
 
 
@@ -80,7 +82,7 @@ def judge(error: BaseException) -> Trouble:
     for one in reversed(chain):
         status = getattr(one, "status", None)
         if isinstance(status, int) and status >= 300:
-            text = f"the server answered {status} {conceal(str(getattr(one, 'message', '')))}".rstrip()
+            text = f"the server answered {status} {_line(str(getattr(one, 'message', '')))}".rstrip()
             return Trouble(_NUMBERS.get(status, errno.EIO), text, status in (408, 425, 429) or status >= 500)
     deepest = chain[-1]
     for kind, number in _KINDS:
@@ -124,12 +126,20 @@ def _words(number: int) -> str:
 
 
 def _said(error: BaseException) -> str:
-    if isinstance(error, RefusedError):
-        return conceal(str(error))
-    if isinstance(error, TimeoutError) and not str(error):
+    """What an exception says: one line of it, for some say more, and what a server wrote may be in it."""
+    kind = type(error).__name__
+    text = _line(str(error))
+    if isinstance(error, RefusedError | EOFError) or kind == "ContentLengthError":
+        return text
+    if kind.startswith("NonHttpUrl"):
+        return f"the server points to {text}, which is not followed"
+    if isinstance(error, TimeoutError) and not text:
         return "it took too long"
-    text = conceal(str(error)).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{kind}: {text}" if text else kind
+
+
+def _line(text: str) -> str:
+    return safe(" ".join(conceal(text).split()[:40]))[:_LONGEST]
 
 
 def about(url: Url) -> About | None:
