@@ -77,7 +77,7 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An empty bucket ``b``."""
+    """An empty bucket ``bucket``."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "verysecretkey")
@@ -85,8 +85,8 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     kind = fsspec.get_filesystem_class("s3")
     kind.clear_instance_cache()
     fs = fsspec.filesystem("s3")
-    if fs.exists("b"):
-        fs.rm("b", recursive=True)
-    fs.mkdir("b")
+    if fs.exists("bucket"):
+        fs.rm("bucket", recursive=True)
+    fs.mkdir("bucket")
     yield fs
     kind.clear_instance_cache()

@@ -54,10 +54,10 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None:
             pass
 
-        def do_HEAD(self) -> None:  # noqa: N802
+        def do_HEAD(self) -> None:
             self.answer(body=False)
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.answer(body=True)
 
         def plain(self, status: int, **headers: str) -> None:
@@ -109,7 +109,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 self.connection.shutdown(2)
                 return None
-            return self.send(part[: given] + bytes(extra), body)
+            return self.send(part[:given] + bytes(extra), body)
 
         def whole(self, data: bytes, body: bool) -> None:
             self.send_response(200)

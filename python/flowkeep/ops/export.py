@@ -13,7 +13,7 @@ from .. import _native
 from ..errors import NotACaptureError, OutputError, UsageError
 from ..flow import Flows
 from ..paths import INDEX, LEDGER, Capture, ledger_path
-from ..places import Place, Url, place
+from ..places import Place, Url, place, same_file
 from ..rows import Rows
 from ..sink.anywhere import begin
 from ..sink.stream import naming, standard_output
@@ -219,9 +219,7 @@ def _evidence(path: Place) -> str | None:
 
 
 def _refuse_own(path: Place, captures: Iterable[Place]) -> None:
-    if not path.exists():
-        return
     for capture in captures:
         for own, what in ((capture, "captures"), (ledger_path(capture), "ledgers of the captures")):
-            if own.exists() and path.samefile(own):
+            if same_file(path, own):
                 raise UsageError(f"{safe(path)} is one of the {what}: the output would take its place")

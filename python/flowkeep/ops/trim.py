@@ -15,7 +15,7 @@ from ..cut import CutPolicy
 from ..errors import BusyError, DamagedError, LedgerError, NotACaptureError, OutputError, UsageError
 from ..flow import ReadOptions
 from ..paths import LEDGER, STANDARD, Capture, Found, ledger_path
-from ..places import Place, Url
+from ..places import Place, Url, same_file
 from ..sink.anywhere import begin, state
 from ..sink.atomic import being_written
 from ..text import safe
@@ -160,7 +160,7 @@ def _targets(found: Found, plan: TrimPlan) -> list[Place | None]:
                 f"{safe(capture.path)} and {safe(targets[target])} would both become {safe(target)}: "
                 "trim them separately"
             )
-        if capture.regular and target.exists() and target.samefile(capture.path):
+        if capture.regular and same_file(target, capture.path):
             raise UsageError(
                 f"{safe(capture.path)} would be written over itself: choose another folder, or --in-place"
             )

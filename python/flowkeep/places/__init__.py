@@ -9,3 +9,4 @@ from .url import Place as Place
 from .url import Url as Url
 from .url import is_url as is_url
 from .url import place as place
+from .url import same_file as same_file

@@ -197,10 +197,6 @@ class Url(os.PathLike[str]):
 
         return store.about(self) is not None
 
-    def samefile(self, other: Place) -> bool:
-        """Whether both name the same."""
-        return isinstance(other, Url) and self.resolve() == other.resolve()
-
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
         """Make a folder, where the store has such."""
         from . import store
@@ -244,3 +240,10 @@ def place(name: str | os.PathLike[str]) -> Place:
             raise UsageError(f"{safe(text)}: a file of this machine is named by its whole path, file:///…")
         return Path(rest)
     return Url(text)
+
+
+def same_file(one: Place, other: Place) -> bool:
+    """Whether two names are one file that is there; of URLs the names decide. Raises OSError."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.exists() and other.exists() and one.samefile(other)
+    return isinstance(one, Url) and isinstance(other, Url) and one.resolve() == other.resolve()
