@@ -182,7 +182,8 @@ def _add_elsewhere(found: Found, seen: set[object], url: Url, check: Callable[[]
     # A web server has no folders, and is not asked twice whether it has a file.
     about = None if url.scheme in store.WEB and url.name else store.about(url)
     if about is None or not about.folder:
-        _add(found, seen, url, Path(url.name or "capture"), named=True)
+        name = url.name if url.name not in ("", ".", "..") and not set(url.name) & set("\\\0") else "capture"
+        _add(found, seen, url, Path(name), named=True)
         return
     found.roots.append(url)
     for file, relative in _elsewhere(url):

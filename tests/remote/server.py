@@ -30,6 +30,8 @@ class Web:
     redirect: dict[str, str] = field(default_factory=dict)
     hold: threading.Event | None = None
     """Answers to requests behind the head wait for it."""
+    hold_head: bool = False
+    """All answers wait for it."""
     total: int | None = None
     """What is said of the length, instead of the truth."""
     login: str | None = None
@@ -85,9 +87,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             if begin >= len(data):
                 return self.plain(416, **{"Content-Range": f"bytes */{total}"})
             trip = None
+            if web.hold is not None and (begin or web.hold_head):
+                web.hold.wait()
             if begin:
-                if web.hold is not None:
-                    web.hold.wait()
                 trips = web.trips.get(path.lstrip("/"))
                 trip = trips.pop(0) if trips else web.always
             if isinstance(trip, int):

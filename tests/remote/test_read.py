@@ -15,7 +15,7 @@ import pytest
 from flowkeep import _native
 from flowkeep.cli.app import run
 from flowkeep.errors import NotACaptureError, UsageError
-from flowkeep.places import Url
+from flowkeep.places import Url, reading
 
 from tests.remote.server import Web
 
@@ -130,7 +130,7 @@ def test_also_a_broken_connection_in_a_compressed_capture_is_no_damage(
     web.files["x"] = gzip.compress(capture.read_bytes(), 1) if packed else capture.read_bytes()
     web.always = "drop"
     with pytest.raises(OSError, match="bytes 70000 to"):
-        fk.open(web.url("x")).flows()
+        fk.open(web.url("x"), options=fk.ReadOptions(jobs=1)).flows()
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -301,3 +301,47 @@ def test_a_read_that_waits_can_be_ended(web: Web, capture: Path, small_blocks: N
 
     with pytest.raises(StopNow):
         fk.open(web.url("x")).flows(progress=progress)
+
+
+def test_a_ledger_that_a_store_does_not_give_is_an_error_and_no_misfit(
+    web: Web, capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "HEAD", 20_000)
+    fk.open(capture).trim("1kB", output=tmp_path, ledger=True)
+    web.files["x"] = (tmp_path / capture.name).read_bytes()
+    ledger = (tmp_path / f"{capture.name}.ledger.arrow").read_bytes()
+    assert len(ledger) > 40_000
+    web.files["x.ledger.arrow"] = ledger
+    assert fk.open(web.url("x")).flows().files[0]["ledger"] == "used"
+    web.trips["x.ledger.arrow"] = [500] * 100
+    with pytest.raises(fk.LedgerError, match="cannot be read"):
+        fk.open(web.url("x")).flows()
+    web.trips.clear()
+    web.files["x.ledger.arrow"] = b"no ledger" * 10_000
+    assert fk.open(web.url("x")).flows().files[0]["ledger"] == "misfit"
+
+
+def test_images_are_carved_from_urls(web: Web, memory: Any, capture: Path, tmp_path: Path) -> None:
+    web.files["x.raw"] = bytes(1000) + capture.read_bytes()[-200_000:]
+    (tmp_path / "x.raw").write_bytes(web.files["x.raw"])
+    assert run(["carve", os.fspath(tmp_path / "x.raw"), "-o", os.fspath(tmp_path / "out.pcapng")]) == 0
+    assert run(["carve", web.url("x.raw"), "-o", "memory://out.pcapng"]) == 0
+    assert memory.cat_file("/out.pcapng") == (tmp_path / "out.pcapng").read_bytes()
+
+
+def test_a_file_here_may_be_the_result_of_one_elsewhere(web: Web, capture: Path, tmp_path: Path) -> None:
+    web.files["x.pcapng"] = capture.read_bytes()
+    out = tmp_path / "x.pcapng"
+    out.write_bytes(b"old")
+    fk.open(web.url("x.pcapng")).extract(out)
+    assert out.read_bytes() == capture.read_bytes()
+    fk.open(web.url("x.pcapng")).trim("1kB", output=tmp_path)
+    assert len(out.read_bytes()) < capture.stat().st_size
+
+
+def test_the_browser_opens_no_urls(tmp_path: Path) -> None:
+    pytest.importorskip("nicegui")
+    from flowkeep.ui.library import Library
+
+    with pytest.raises(UsageError, match="of this machine alone"):
+        Library([tmp_path]).open(["http://127.0.0.1:1/x"])

@@ -230,10 +230,10 @@ pub trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
 /// Opens a small file, here or elsewhere.
-pub fn open_any(path: &Path) -> io::Result<Box<dyn ReadSeek>> {
+pub fn open_any<'c>(path: &Path, control: Option<&'c Control>) -> io::Result<Box<dyn ReadSeek + 'c>> {
     match url(path) {
         None => Ok(Box::new(File::open(path)?)),
-        Some(url) => Ok(Box::new(Reader::new(Arc::new(RemoteFile::open(url, None)?)))),
+        Some(url) => Ok(Box::new(Reader::new(Arc::new(RemoteFile::open(url, control)?)))),
     }
 }
 

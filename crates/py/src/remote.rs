@@ -18,7 +18,7 @@ pub const INTERRUPTED: i32 = 125;
 /// The number of an error that has none (`EIO`).
 const BROKEN: i32 = 5;
 
-/// What was said of the last error of each file: numbers pass through decompressors, words do not.
+/// What was said of the first error of each file since it was opened: numbers pass through decompressors, words do not.
 static WHY: Mutex<Option<HashMap<String, String>>> = Mutex::new(None);
 
 /// Why reading a file elsewhere failed.
@@ -37,7 +37,8 @@ fn failed(py: Python<'_>, name: &str, error: &PyErr) -> io::Error {
     let text = error.is_instance_of::<PyOSError>(py).then(|| known("strerror")?.extract::<String>().ok());
     let text = text.flatten().unwrap_or_else(|| error.to_string());
     let mut all = WHY.lock().unwrap_or_else(PoisonError::into_inner);
-    all.get_or_insert_default().insert(name.to_owned(), text);
+    // What came first is the cause.
+    all.get_or_insert_default().entry(name.to_owned()).or_insert(text);
     io::Error::from_raw_os_error(number.unwrap_or(BROKEN))
 }
 
@@ -56,6 +57,7 @@ impl Outside {
 
 impl Places for Outside {
     fn open(&self, name: &str) -> io::Result<Box<dyn Remote>> {
+        why(Path::new(name)); // of an earlier try
         Ok(Box::new(Fetched { reader: Self::call(name, "open")?, name: name.to_owned() }))
     }
 

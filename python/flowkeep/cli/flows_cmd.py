@@ -46,8 +46,8 @@ def flows(
 ) -> int:  # fmt: skip
     """List the flows of captures.
 
-    PATH is a file, a folder (with all below it), a glob, or - for standard input. All of one call are
-    one data set, in time order.
+    PATH is a file, a folder (with all below it), a glob, a URL of such (s3://…), or - for standard input.
+    All of one call are one data set, in time order.
 
     \b
     flowkeep flows big.pcap --sort bytes --limit 10

@@ -99,7 +99,8 @@ def trim(
     """Keep the first CUTOFF bytes of every flow, cut the rest.
 
     CUTOFF is a size: 102400, 100kB (1000), 100KiB (1024), 1MB. PATH is a file, a folder (with all below
-    it), a glob, or - for standard input; all of one call are one data set, in time order.
+    it), a glob, a URL of such (s3://…), or - for standard input; all of one call are one data set, in
+    time order.
 
     \b
     flowkeep trim 100kB big.pcap --output trimmed/

@@ -16,6 +16,7 @@ from ..ops.damage import damage
 from ..ops.flows import list_flows
 from ..ops.index import fitting_index
 from ..paths import Found, find
+from ..places import is_url
 from ..text import safe
 from .table import FlowTable
 
@@ -60,6 +61,8 @@ class Library:
 
     def allowed(self, path: str | Path) -> Path:
         """A path that may be touched, links resolved. Raises UsageError."""
+        if is_url(path):
+            raise UsageError(f"{safe(path)}: the browser shows captures of this machine alone")
         try:
             resolved = Path(path).expanduser().resolve()
         except (ValueError, RuntimeError) as error:  # a NUL, an unknown ~user, links in a circle

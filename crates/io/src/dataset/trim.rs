@@ -136,7 +136,7 @@ impl Trim {
     /// Goes on behind a file of which only the ledger is read: its flows have come to what the ledger says.
     /// `measuring`: in the first pass.
     pub fn carry(&mut self, ledger: &Path, measuring: bool) -> Result<(), Error> {
-        let file = open_any(ledger).map_err(Error::Open)?;
+        let file = open_any(ledger, None).map_err(Error::Open)?;
         let (about, rows) = ledger::read(BufReader::new(file)).map_err(Error::Ledger)?;
         if measuring {
             let Some(measure) = &mut self.measure else { return Ok(()) };

@@ -79,7 +79,7 @@ const FOOTER: u64 = 1 << 24;
 
 /// The metadata of a ledger, `flowkeep.` taken off; its rows are not read. The error says in words what is wrong.
 pub fn metadata(path: &Path) -> Result<HashMap<String, String>, String> {
-    let mut file = open_any(path).map_err(|e| format!("it cannot be opened: {e}"))?;
+    let mut file = open_any(path, None).map_err(|e| format!("it cannot be opened: {e}"))?;
     let short = |e: std::io::Error| format!("it is no Arrow IPC file: {e}");
     let mut tail = [0; 10];
     let size = file.seek(SeekFrom::End(-10)).map_err(short)?;
