@@ -19,8 +19,10 @@ PYTHON = [
     {"cut", "flow", "stream", "paths", "demo"},
     {"sink"},
     {"cache"},
+    {"lake"},
     {"retain"},
     {"ops"},
+    {"cluster"},
     {"dataset"},
     {"ui"},
     {"cli"},
@@ -53,7 +55,7 @@ def _imports(path: Path, package: list[str]) -> set[str]:
                 [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             )
             # A command pays for what it uses alone; the browser uses all of it.
-            lazy = () if "ui" in package else ("polars", "rich", "pyarrow", "pandas")
+            lazy = () if "ui" in package else ("polars", "rich", "pyarrow", "pandas", "distributed", "dask")
             assert not any(n.split(".")[0] in lazy for n in names), path
     return found - {"__version__"}
 

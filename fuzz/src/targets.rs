@@ -1,6 +1,7 @@
 //! What is fuzzed: each target is a function that panics when something is wrong.
 
 mod bpf;
+mod cache;
 mod carve;
 mod codec;
 mod defrag;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "identify", run: identify::identify, seeds: identify::seeds },
     Target { name: "model", run: model::model, seeds: model::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
+    Target { name: "cache", run: cache::cache, seeds: cache::seeds },
     Target { name: "defrag", run: defrag::defrag, seeds: defrag::seeds },
 ];
 

@@ -18,17 +18,20 @@ __all__ = [
     "Capture",
     "Carver",
     "Extractor",
+    "FlowParts",
     "FlowTable",
     "Index",
     "Models",
     "Rebuilder",
     "Scanner",
     "Searcher",
+    "Summary",
     "Trimmer",
     "anomaly_names",
     "build_index",
     "curve_cutoffs",
     "drop_privileges",
+    "exchange",
     "ledger_curve",
     "ledger_first_ts",
     "ledger_flows",
@@ -123,6 +126,72 @@ class FileScan(TypedDict):
     index_note: str | None  # why not
 
 @final
+class Summary:
+    """The flows of a consecutive piece of traffic, as far as the piece alone can tell; merges with those
+    behind it."""
+
+    @staticmethod
+    def scan(
+        path: str,
+        *,
+        ledger: str | None = None,
+        progress: _Progress | None = None,
+        jobs: int = 0,
+        outer: bool = False,
+        key_vlan: bool = False,
+        idle_ns: int = 60_000_000_000,
+        tcp_idle_ns: int = 0,
+        max_flows: int = 16_777_216,
+        filter: _FilterRules | None = None,
+    ) -> tuple[Summary, FileScan]:
+        """Read a capture as a piece of which nobody knows what came before. Of a trimmed one its ledger is
+        the summary."""
+    @staticmethod
+    def start(*, idle_ns: int = 60_000_000_000, tcp_idle_ns: int = 0, max_flows: int = 16_777_216) -> Summary:
+        """Of no traffic, which begins here: what the first piece is merged to."""
+    @staticmethod
+    def read(path: str) -> Summary:
+        """Read a file that ``write`` made. Raises SummaryError, OSError."""
+    @staticmethod
+    def from_bytes(data: bytes) -> Summary:
+        """The same from what ``to_bytes`` gave."""
+    def write(self, path: str) -> None:
+        """Write it to a file (docs/formats/summary.md). Raises OutputError."""
+    def to_bytes(self) -> bytes: ...
+    def merge(self, following: Summary, *, cutting: bool = False) -> None:
+        """Join the summary of the piece that follows. ``cutting``: as trim counts, sessions that go on in a
+        trimmed file have come to what its ledger says, also when the files before it are not known.
+        Raises SummaryError when the two do not fit each other."""
+    def part(self, number: int, parts: int) -> Summary:
+        """One of so many parts, by pairs of addresses. Parts merge as wholes do, when none ``crosses``."""
+    def join(self, part: Summary) -> None:
+        """Take in another part of the same pieces. Raises SummaryError when it is not one."""
+    def met_by(self, piece: Summary) -> Summary:
+        """Of this carry, what the piece can meet: a pass over the piece decides from it as from the whole
+        carry."""
+    def copy(self) -> Summary: ...
+    def flows(self, *, community_seed: int = 0) -> FlowTable:
+        """The flows as they are listed."""
+    def end(self) -> None:
+        """The traffic ends here: fragments that still wait for the first one of their datagram belong to
+        flows of their own."""
+    def begins(self) -> bytes:
+        """The name of each flow, by ``flow_id``: the number in the traffic of the packet by which it became
+        known, 64 bits, little-endian. It stays when more is merged."""
+    def __len__(self) -> int: ...
+    @property
+    def crosses(self) -> bool:
+        """A datagram in fragments went into a flow between other addresses: there must be one part."""
+    @property
+    def packets(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def untracked(self) -> int: ...
+    @property
+    def fragments_overflow(self) -> int: ...
+
+@final
 class FlowTable:
     """The flows of a data set, one row each, in order of ``flow_id``."""
 
@@ -162,6 +231,18 @@ class FlowTable:
         packet because too many waited."""
     def write_arrow(self, path: str) -> int:
         """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
+
+@final
+class FlowParts:
+    """Which captures hold packets of each flow: one row a flow and capture, by ``flow_id``, then by capture. Columns
+    ``flow_id``, ``file`` (number of the capture), ``client_packets``, ``server_packets``, ``client_bytes``,
+    ``server_bytes`` (before it was ever trimmed), ``packets_left`` (there now), ``first_ts``, ``last_ts`` (ns)."""
+
+    def __len__(self) -> int: ...
+    def of(self, first: int, end: int) -> FlowParts:
+        """Those of flows with a ``flow_id`` from ``first`` to before ``end``."""
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """As an Arrow C stream (PyCapsule interface)."""
 
 @final
 class Models:
@@ -225,6 +306,7 @@ class Scanner:
         identify: bool = False,  # the columns of docs/guide/identify.md too, behind all others
         models: Models | None = None,  # with identify: these protocols, too
         sampled: bool = False,  # with identify: keep how each flow begins, for FlowTable.learn
+        parts: bool = False,  # keep which capture holds what of each flow, for parts()
     ) -> Self: ...
     def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
@@ -235,6 +317,8 @@ class Scanner:
         from 100 bytes, the last one covers the rest."""
     def flows(self, *, community_seed: int = 0) -> FlowTable:
         """The flows of everything read so far. The data set is over then: it begins anew."""
+    def parts(self) -> FlowParts | None:
+        """What each capture holds of the flows that were given last; once."""
 
 @type_check_only
 class FileTrim(FileScan):
@@ -284,6 +368,9 @@ class Trimmer:
         # they are not cut), and the name for ledgers; the first that fits a flow counts; at most 254
         services: Sequence[str] | None = None,  # names that _Which counts
         identify: bool = False,  # find out what the flows speak; needs measure() first
+        # Go on behind this traffic. It knows no services and not TrimPCAP's state; a tail needs totals.
+        carry: Summary | None = None,
+        totals: Summary | None = None,  # of all traffic, for a tail: what flows come to; measure() each file
     ) -> Self: ...
     def carry(self, ledger: str, *, measuring: bool = False) -> None:
         """Go on behind a file of which only the ledger is read, in the first pass or in that which cuts.
@@ -333,6 +420,7 @@ class Extractor:
         filter: _FilterRules | None = None,
         index: Index | None = None,  # of the one capture: the flows' records are read from their places;
         # the ids are then of the index, and ``flows`` may be None
+        carry: Summary | None = None,  # go on behind this traffic; the flows are those of both
     ) -> Self:
         """With ``index``, :meth:`file` raises IndexMisfitError when the capture is not as it was."""
     def file(
@@ -454,6 +542,7 @@ class Searched(TypedDict):
     unlisted: int  # fragments that waited for their first one, with more matches than are listed of one
     aside: int  # packets of no flow, or of flows beyond max_flows: not looked at
     flows: FlowTable
+    begins: bytes  # names of the flows, as Summary.begins gives them
 
 @final
 class Searcher:
@@ -475,6 +564,7 @@ class Searcher:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
     ) -> Self:
         """Raises flowkeep.errors.UsageError for a pattern that cannot be looked for."""
     def file(
@@ -521,6 +611,7 @@ class Rebuilder:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
     ) -> Self: ...
     def file(
         self,
@@ -691,6 +782,9 @@ def drop_privileges(user: str | None = None) -> None:
 
     Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as
     when other threads run already."""
+
+def exchange(one: str, other: str) -> None:
+    """Let two files or folders change places in one step. Raises OSError, also where the system cannot."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""

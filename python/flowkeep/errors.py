@@ -11,7 +11,10 @@
     ├── LedgerError (8)         a ledger is broken or of another file
     ├── IndexMisfitError (9)    an index is broken, or of another file or state of it
     ├── CacheError (10)         the cache cannot be reached, or its answer is not whole
-    └── ModelError (11)         a model of a learnt protocol is broken
+    ├── ModelError (11)         a model of a learnt protocol is broken
+    ├── SummaryError (12)       a summary of a piece of a data set cannot be read
+    ├── ClusterError (13)       the cluster cannot be reached, or lacks what the work needs
+    └── LakeError (14)          a lake of flows, or a file of it, cannot be read
 
 Exit status 0 is done, 1 is done but some input was damaged or skipped.
 """
@@ -77,3 +80,21 @@ class ModelError(FlowkeepError, ValueError):
     """A model of a learnt protocol is broken, or its name is taken."""
 
     exit_status = 11
+
+
+class SummaryError(FlowkeepError):
+    """A summary of a piece of a data set is broken or of another version."""
+
+    exit_status = 12
+
+
+class ClusterError(FlowkeepError):
+    """The cluster cannot be reached, or its workers cannot do the work."""
+
+    exit_status = 13
+
+
+class LakeError(FlowkeepError):
+    """A folder is no lake of flows, or a file of it is broken, forged or of another version."""
+
+    exit_status = 14

@@ -146,7 +146,7 @@ def test_rows_are_selected_by_keyboard(look: Looked) -> None:
 
 @pytest.mark.parametrize(("page", "text"), [
     ("Files", "traffic.pcap"), ("Hosts", "192.0.2.80"), ("Services", "10.0.0.53"), ("Protocols", "http"),
-    ("Timeline", "Bytes over time"), ("Trim", "would turn"),
+    ("Timeline", "Drag across the picture"), ("Trim", "would turn"),
 ])  # fmt: skip
 def test_each_page(look: Looked, page: str, text: str) -> None:
     look.page.get_by_role("tab", name=page).click()
@@ -162,7 +162,7 @@ def test_a_cutoff_is_tried_and_carried_out(look: Looked, capture: Path) -> None:
     page.get_by_role("tab", name="Trim").click()
     page.wait_for_selector("text=/would turn .* into/")
     page.get_by_text("Trim…").click()
-    page.get_by_label("Cutoff").fill("10kB")
+    page.get_by_role("textbox", name="Cutoff").fill("10kB")
     page.get_by_label("Folder").fill(str(capture.parent / "small"))
     look.picture("trim-dialog")
     page.get_by_role("button", name="Trim", exact=True).click()

@@ -5,6 +5,7 @@ pub mod carve;
 pub mod codec;
 pub mod dataset;
 pub mod digest;
+pub mod exchange;
 pub mod index;
 pub mod live;
 pub mod memory;

@@ -28,6 +28,7 @@ pub fn to_python(py: Python<'_>, path: &Path, error: Error) -> PyErr {
         }
         Error::Usage(text) => named(py, "UsageError", text),
         Error::Ledger(why) => named(py, "LedgerError", format!("{name}: {why}")),
+        Error::Summary(why) => named(py, "SummaryError", format!("{name}: {why}")),
         Error::Stale(why) => named(py, "IndexMisfitError", format!("{name}: {why}")),
     }
 }

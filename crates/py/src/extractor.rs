@@ -13,6 +13,7 @@ use super::errors::{named, to_python};
 use super::flows::FlowTable;
 use super::index::Index;
 use super::select::Given;
+use super::summary::Summary;
 use super::{reports, settings, watch};
 
 /// Goes over the captures from which flows were listed, and writes the packets of some of them.
@@ -28,7 +29,8 @@ impl Extractor {
     #[new]
     #[pyo3(signature = (
         flows, ids, out, *, compression="none", names=None, routes=None, pcap=None, jobs=0, outer=false,
-        key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216, filter=None, index=None
+        key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216, filter=None, index=None,
+        carry=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -48,8 +50,10 @@ impl Extractor {
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
         index: Option<PyRef<'_, Index>>,
+        carry: Option<PyRef<'_, Summary>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
+        let settings = Summary::settle(py, carry.as_ref(), settings)?;
         let compression = match compression {
             "none" => None,
             name => Some(Compression::by_name(name).ok_or_else(|| {
@@ -68,6 +72,9 @@ impl Extractor {
             (chosen, ..) => Extract::new(settings, chosen, &out, compression),
         };
         let mut extract = extract.map_err(|error| to_python(py, &out, error))?;
+        if let Some(carry) = carry {
+            extract.go_on_behind(&carry.0);
+        }
         if let Some((index, wanted)) = picked {
             extract.use_index(index, wanted);
         }

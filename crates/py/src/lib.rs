@@ -13,12 +13,14 @@ mod index;
 mod ledgers;
 mod live;
 mod models;
+mod parts;
 mod rebuilder;
 mod remote;
 mod reports;
 mod scanner;
 mod searcher;
 mod select;
+mod summary;
 mod trimmer;
 mod watch;
 
@@ -49,6 +51,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<live::Capture>()?;
     m.add_function(wrap_pyfunction!(live::drop_privileges, m)?)?;
     m.add_class::<flows::FlowTable>()?;
+    m.add_class::<parts::FlowParts>()?;
+    m.add_class::<summary::Summary>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
@@ -62,6 +66,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(ledgers::parse_curve, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_curve, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_flows, m)?)?;
+    m.add_function(wrap_pyfunction!(exchange, m)?)?;
     m.add_function(wrap_pyfunction!(protocols, m)?)?;
     m.add_class::<models::Models>()?;
     m.add_function(wrap_pyfunction!(models::merge_models, m)?)?;
@@ -116,6 +121,12 @@ fn ledger_first_ts(py: Python<'_>, ledger: PathBuf, size: u64) -> (bool, Option<
     (found.is_some(), found.flatten())
 }
 
+/// Lets two folders change places in one step.
+#[pyfunction]
+fn exchange(one: PathBuf, other: PathBuf) -> PyResult<()> {
+    Ok(flowkeep_io::exchange::exchange(&one, &other)?)
+}
+
 /// How captures are read, from the arguments of both classes.
 fn settings(
     jobs: usize,
@@ -126,14 +137,19 @@ fn settings(
     max_flows: u32,
     filter: Option<Vec<(u16, select::Given)>>,
 ) -> Settings {
-    use std::collections::hash_map::RandomState;
-    use std::hash::BuildHasher;
-    let random = RandomState::new();
     Settings {
         options: Options { outer, key_vlan },
         filter: filter.map(select::filter),
         rules: Rules { idle_ns, tcp_idle_ns, max_flows },
         jobs,
-        seed: Seed(random.hash_one(1), random.hash_one(2)),
+        seed: random_seed(),
     }
+}
+
+/// A key for a hash that nobody can guess.
+fn random_seed() -> Seed {
+    use std::collections::hash_map::RandomState;
+    use std::hash::BuildHasher;
+    let random = RandomState::new();
+    Seed(random.hash_one(1), random.hash_one(2))
 }

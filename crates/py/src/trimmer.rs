@@ -16,6 +16,7 @@ use pyo3::types::PyDict;
 use super::errors::{named, to_python};
 use super::flows::FlowTable;
 use super::select::Given;
+use super::summary::Summary;
 use super::{reports, settings, watch};
 
 /// Which flows have a cutoff of their own, as the stub says it.
@@ -72,7 +73,8 @@ impl Trimmer {
     #[pyo3(signature = (
         cutoff, *, count="frame", per_direction=false, control="keep", rest="cut", sample=0, tail=0,
         compat=None, ledger=false, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000,
-        tcp_idle_ns=0, max_flows=16_777_216, filter=None, depths=None, services=None, identify=false
+        tcp_idle_ns=0, max_flows=16_777_216, filter=None, depths=None, services=None, identify=false,
+        carry=None, totals=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -96,6 +98,8 @@ impl Trimmer {
         depths: Option<Vec<(Flows, Option<u64>, String)>>,
         services: Option<Vec<String>>,
         identify: bool,
+        carry: Option<PyRef<'_, Summary>>,
+        totals: Option<PyRef<'_, Summary>>,
     ) -> PyResult<Self> {
         let wrong = |what: &str, value: &str| {
             named(py, "UsageError", format!("{what} {value:?} is not one that is known"))
@@ -123,7 +127,17 @@ impl Trimmer {
             tail,
         };
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
-        Ok(Self(match compat {
+        let settings = Summary::settle(py, carry.as_ref(), settings)?;
+        let unknown = [
+            (compat.is_some(), "TrimPCAP's rules"),
+            (identify, "cutoffs by service"),
+            (policy.tail > 0 && totals.is_none(), "a tail without totals"),
+        ];
+        if let Some((_, what)) = unknown.iter().find(|(asked, _)| carry.is_some() && *asked) {
+            let why = format!("a carry does not know what {what} would need");
+            return Err(named(py, "UsageError", why));
+        }
+        let trim = match compat {
             None => {
                 let trim = Trim::new(settings, policy, ledger);
                 match depths {
@@ -140,6 +154,14 @@ impl Trimmer {
             }
             Some("trimpcap") => Trim::new(settings, policy, ledger).as_trimpcap(cutoff),
             Some(other) => return Err(wrong("compat", other)),
+        };
+        let trim = match carry {
+            Some(carry) => trim.behind(&carry.0),
+            None => trim,
+        };
+        Ok(Self(match totals {
+            Some(whole) => trim.with_totals(&whole.0),
+            None => trim,
         }))
     }
 

@@ -10,19 +10,13 @@ from ..ops.cache_flows import cache_flows, write_arrow
 from ..ops.export import check_target
 from . import notes
 from .cache_options import asking, place
-from .flow_output import listing, listing_format, write_listing
+from .flow_output import community_seed, listing, listing_format, write_listing
 from .options import query, selecting
 
 
 @click.command()
 @listing
-@click.option(
-    "--community-seed",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default=True,
-    help="Seed of the Community IDs.",
-)
+@community_seed
 @selecting
 @asking
 def flows(

@@ -19,7 +19,7 @@ from ..paths import find
 from ..places import is_url, place
 from ..text import safe
 from . import notes
-from .options import indexed, knowing, paths, query, read_options, reading, selecting
+from .options import clustered, indexed, knowing, on_cluster, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 
 
@@ -57,6 +57,7 @@ from .progress import ProgressBar
 @knowing
 @selecting
 @indexed
+@clustered
 @reading
 def extract(
     paths: tuple[str, ...], output: str | None, form: Form, split: SplitBy | None,
@@ -95,9 +96,14 @@ def extract(
     if output is None:
         output = str(Path(tempfile.mkdtemp(prefix="flowkeep-")) / "flows.pcapng")
     plan = ExtractPlan(place(output), form, compress, split, force)
-    found = find(paths)
-    with ProgressBar("extracting", quiet=given["quiet"]) as bar:
-        report = extract_flows(found, wanted, plan, read_options(given), progress=bar.update)
+    with on_cluster(given, paths) as cluster, ProgressBar("extracting", quiet=given["quiet"]) as bar:
+        options = read_options(given)
+        if cluster is None:
+            report = extract_flows(find(paths), wanted, plan, options, progress=bar.update)
+        else:
+            from ..cluster import extract as extract_there
+
+            report = extract_there(*cluster, wanted, plan, options, spool=given["spool"], progress=bar.update)
     if output != "-":
         click.echo(_said(report), err=True)
     notes.listed(wanted.lists, report.unmatched)
@@ -105,7 +111,7 @@ def extract(
     damaged = notes.oddities(report.scans)
     if program is not None:
         subprocess.Popen([program, output], start_new_session=True)
-    return int(notes.skipped(found.skipped) or damaged)
+    return int(notes.skipped(report.skipped) or damaged)
 
 
 def _said(report: ExtractReport) -> str:

@@ -30,6 +30,12 @@ _LISTING = [
 ]  # fmt: skip
 
 
+community_seed = click.option(
+    "--community-seed", type=click.IntRange(0, 65535), default=0, show_default=True,
+    help="Seed of the Community IDs.",
+)  # fmt: skip
+
+
 class Table(Rows, Protocol):
     """Rows that can be sorted."""
 
@@ -44,6 +50,16 @@ def listing(command: F) -> F:
     """Add the options that say how flows are written."""
     for option in reversed(_LISTING):
         command = option(command)
+    return command
+
+
+def listing_or_lake(command: F) -> F:
+    """The same, with one format more."""
+    command = listing(command)
+    for option in command.__click_params__:  # type: ignore[attr-defined]
+        if option.name == "form":
+            option.type = click.Choice(["table", *FORMATS, "lake"])
+            option.help = f"How the flows are written; lake: into a folder.  {BY_ENDING[:-1]}; lake for FOLDER/]"
     return command
 
 

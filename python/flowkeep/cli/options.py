@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +14,11 @@ from ..flow import ReadOptions
 from ..select import read_expression
 from ..select.query import FlowQuery
 from ..units import Moment, parse_moment, parse_seconds, parse_size
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from ..cluster import Where
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +88,38 @@ def knowing(command: F) -> F:
         help="A model that flowkeep learn made, or a folder of them: its protocol is recognised, too; may be "
         "given several times.",
     )(command)  # fmt: skip
+
+
+_CLUSTER = [
+    click.option("--cluster", metavar="WHERE",
+                 help="Let a Dask cluster do it: tcp://HOST:PORT of its scheduler, or local:N for N "
+                 "processes here."),
+    click.option("--spool", metavar="DIR",
+                 help="With --cluster: a folder that all workers see, for what they hand on to one another."),
+    click.option("--locality", is_flag=True,
+                 help="With --cluster: workers have disks of their own, PATH is looked up on each of them."),
+]  # fmt: skip
+
+
+def clustered(command: F) -> F:
+    """Add the options of commands that a cluster can do; :func:`on_cluster` takes them."""
+    for option in reversed(_CLUSTER):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def on_cluster(given: dict[str, Any], paths: tuple[str, ...]) -> Iterator[tuple[Client, Where] | None]:
+    """The cluster that a command's keywords name, and the captures as it sees them; None: there is none."""
+    if given["cluster"] is None:
+        if given["spool"] is not None or given["locality"]:
+            raise UsageError("--spool and --locality go with --cluster")
+        yield None
+        return
+    from .. import cluster
+
+    with cluster.connected(given["cluster"]) as client:
+        yield client, cluster.find(client, paths, locality=given["locality"])
 
 
 def read_options(given: dict[str, Any]) -> ReadOptions:

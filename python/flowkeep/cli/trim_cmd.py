@@ -19,7 +19,7 @@ from ..paths import find, ledger_path
 from ..places import place
 from ..text import safe
 from . import notes
-from .options import SIZE, paths, read_options, reading
+from .options import SIZE, clustered, on_cluster, paths, read_options, reading
 from .progress import ProgressBar
 from .stream import colored, complain, talk, width
 
@@ -89,6 +89,7 @@ from .stream import colored, complain, talk, width
     show_default=True,
     help="Compression of the results.",
 )
+@clustered
 @reading
 def trim(
     cutoff: int, paths: tuple[str, ...], output: str | None, in_place: bool, dry_run: bool,
@@ -118,19 +119,21 @@ def trim(
         raise UsageError("--output - and --report - cannot both be standard output")
     if output == "-" and sys.stdout.isatty():
         raise UsageError("a capture is binary: pipe it, or name a folder with --output DIR")
-    found = find(paths)
-    if report is not None:
-        check_target(report, found.captures)
-        _apart(report, output, [c.relative for c in found.captures])
-    with ProgressBar("trimming", quiet=given["quiet"]) as bar:
-        done = trim_captures(
-            found,
-            policy,
-            plan,
-            read_options(given),
-            behind=[place(path) for path in behind],
-            progress=bar.update,
-        )
+    with on_cluster(given, paths) as cluster, ProgressBar("trimming", quiet=given["quiet"]) as bar:
+        found = find(paths) if cluster is None else cluster[1].found
+        if report is not None:
+            check_target(report, found.captures)
+            _apart(report, output, [c.relative for c in found.captures])
+        options = read_options(given)
+        if cluster is None:
+            before = [place(path) for path in behind]
+            done = trim_captures(found, policy, plan, options, behind=before, progress=bar.update)
+        else:
+            from ..cluster import trim as trim_there
+
+            if behind:
+                raise UsageError("--behind and --cluster do not go together: name all captures in one call")
+            done = trim_there(*cluster, policy, plan, options, spool=given["spool"], progress=bar.update)
     _tell(done, report, output)
     scans = [f.trim for f in done.files if f.trim is not None]
     notes.oddities(scans)

@@ -242,7 +242,7 @@ class _Run:
     def one(self) -> None:
         """Into one capture."""
         forms, empty = choose_forms(self.captures, self.plan.form)
-        with _made(self.plan.output) as target:
+        with made(self.plan.output) as target:
             extractor = _native.Extractor(
                 self._table(),
                 self.ids,
@@ -314,7 +314,7 @@ def _replaceable(output: Place) -> bool:
 
 
 @contextmanager
-def _made(output: Place) -> Iterator[Place]:
+def made(output: Place) -> Iterator[Place]:
     """The path to write to; what stands there becomes ``output`` when all went well."""
     if not _replaceable(output):
         yield output
@@ -325,10 +325,16 @@ def _made(output: Place) -> Iterator[Place]:
         part.commit()
 
 
-def choose_forms(captures: Sequence[Capture], form: Form) -> tuple[list[_Written], tuple[int, bool] | None]:
+def choose_forms(
+    captures: Sequence[Capture], form: Form, probes: Sequence[_native.Probe | None] | None = None
+) -> tuple[list[_Written], tuple[int, bool] | None]:
     """How each capture's packets are written into one, and link type and nanoseconds of a pcap file
-    that may have to do without packets. Raises UsageError when pcap is wanted and cannot hold them."""
-    probes = [_native.probe(os.fspath(c.path)) if c.regular else None for c in captures]
+    that may have to do without packets. ``probes``: of captures that are not here.
+
+    Raises UsageError when pcap is wanted and cannot hold them.
+    """
+    if probes is None:
+        probes = [_native.probe(os.fspath(c.path)) if c.regular else None for c in captures]
     if None in probes:
         # What comes through a pipe is not known before it comes.
         if form == "pcap":

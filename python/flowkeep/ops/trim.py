@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from .. import _native
 from ..cut import CutPolicy
-from ..errors import BusyError, DamagedError, LedgerError, NotACaptureError, OutputError, UsageError
+from ..errors import (
+    BusyError,
+    DamagedError,
+    FlowkeepError,
+    LedgerError,
+    NotACaptureError,
+    OutputError,
+    UsageError,
+)
 from ..flow import ReadOptions
 from ..paths import LEDGER, STANDARD, Capture, Found, ledger_path
 from ..places import Place, Url, same_file
@@ -25,6 +33,10 @@ from .reading import check_filter
 
 Compression = Literal["same", "none", "gzip", "zstd", "lz4", "xz"]
 
+IN_PLACE_FILTER = (
+    "--in-place with --filter would destroy the packets that do not match: write the result "
+    "elsewhere with --output DIR"
+)
 _CAPTURE_NAME = re.compile(r"\.(pcap|pcapng|cap)(\.(gz|zst|lz4|xz))?$", re.IGNORECASE)
 
 
@@ -113,8 +125,10 @@ class TrimReport:
         }
 
 
-def _targets(found: Found, plan: TrimPlan) -> list[Place | None]:
-    """Where each result goes. Raises UsageError for what would destroy or confuse."""
+def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Place | None]:
+    """Where each result goes. Not ``local``: the captures lie on other machines.
+
+    Raises UsageError for what would destroy or confuse."""
     if plan.in_place:
         for capture in found.captures:
             if not capture.regular:
@@ -122,7 +136,7 @@ def _targets(found: Found, plan: TrimPlan) -> list[Place | None]:
                     f"{safe(capture.path)} is a pipe: --in-place works on files only, use --output"
                 )
             refuse_replacing(capture.path)
-        return [capture.path.resolve() for capture in found.captures]
+        return [capture.path.resolve() if local else capture.path for capture in found.captures]
     if plan.output is None:
         return [None] * len(found.captures)
     if plan.output == STANDARD:
@@ -151,13 +165,15 @@ def _targets(found: Found, plan: TrimPlan) -> list[Place | None]:
             f"--output {safe(plan.output)} is to be a folder and is named like a capture: name a folder, "
             "such as --output trimmed/, or write to standard output with --output - > FILE"
         )
-    targets: dict[Place, Place] = {}
+    if not local:
+        return [folder / capture.relative for capture in found.captures]
+    taken: dict[Place, Place] = {}
     inputs = {state(c.path)[0]: c.path for c in found.captures if c.regular}
     for capture in found.captures:
         target = folder / capture.relative
-        if target in targets:
+        if target in taken:
             raise UsageError(
-                f"{safe(capture.path)} and {safe(targets[target])} would both become {safe(target)}: "
+                f"{safe(capture.path)} and {safe(taken[target])} would both become {safe(target)}: "
                 "trim them separately"
             )
         if capture.regular and same_file(target, capture.path):
@@ -170,8 +186,8 @@ def _targets(found: Found, plan: TrimPlan) -> list[Place | None]:
                 f"the result of {safe(capture.path)} would take the place of {safe(own)}, which is "
                 "to be read, too: choose another folder"
             )
-        targets[target] = capture.path
-    return list(targets)
+        taken[target] = capture.path
+    return list(taken)
 
 
 def refuse_replacing(path: Place) -> None:
@@ -189,9 +205,13 @@ def refuse_replacing(path: Place) -> None:
 class _Run:
     """One call of :func:`trim`."""
 
-    def __init__(self, policy: CutPolicy, plan: TrimPlan, options: ReadOptions) -> None:
+    def __init__(
+        self, policy: CutPolicy, plan: TrimPlan, options: ReadOptions, carry: _native.Summary | None = None
+    ) -> None:
         self.policy, self.plan, self.options = policy, plan, options
         self.only = False
+        self.beside: Callable[[Capture], Place | None] = lambda capture: capture.ledger
+        self.ready: Callable[[FileResult], None] = lambda result: None
         self.ledgers = (plan.ledger or plan.in_place) and not plan.dry_run
         self.trimmer = _native.Trimmer(
             policy.cutoff,
@@ -203,9 +223,21 @@ class _Run:
             tail=policy.tail,
             compat=policy.compat,
             ledger=self.ledgers,
+            carry=carry,
             **policy.native(),
             **options.native(),
         )
+
+    def attempt(
+        self, capture: Capture, target: Place | None, last: bool, several: bool, progress: Progress | None
+    ) -> FileResult:
+        """Trim a capture; of ``several`` one may be left alone."""
+        try:
+            return self.file(capture, target, last, progress)
+        except (FlowkeepError, OSError) as error:
+            if not several or isinstance(error, BrokenPipeError):
+                raise
+            return left_alone(capture, error)
 
     def file(
         self, capture: Capture, target: Place | None, last: bool, progress: Progress | None
@@ -245,10 +277,12 @@ class _Run:
                 raise BusyError(
                     f"{safe(capture.path)}: another process wrote it meanwhile; it was left alone"
                 )
+            result = FileResult(capture.path, target, None if ledger is None else ledger.path, done, problem)
+            self.ready(result)
             if ledger is not None:
                 ledger.commit()
             part.commit()
-        return FileResult(capture.path, target, None if ledger is None else ledger.path, done, problem)
+        return result
 
     def _policy(self) -> str:
         """The policy for the ledger, with the filter: packets that do not match are in no row of it."""
@@ -260,7 +294,7 @@ class _Run:
     def _native(
         self, capture: Capture, out: Place | None, ledger: Place | None, last: bool, progress: Progress | None
     ) -> _native.FileTrim:
-        beside = capture.ledger
+        beside = self.beside(capture)
         return self.trimmer.file(
             os.fspath(capture.path),
             None if out is None else os.fspath(out),
@@ -272,6 +306,39 @@ class _Run:
             policy=self._policy(),
             progress=progress,
         )
+
+
+def left_alone(capture: Capture, error: Exception) -> FileResult:
+    """A capture that stays as it is, and why. Raises the error when it is one of the whole work."""
+    if isinstance(error, BusyError | DamagedError | NotACaptureError):
+        return FileResult(capture.path, None, None, None, str(error))
+    if isinstance(error, FlowkeepError) or not isinstance(error, OSError):
+        raise error
+    return FileResult(capture.path, None, None, None, f"{safe(capture.path)}: {error.strerror}")
+
+
+def trim_behind(
+    capture: Capture,
+    target: Place | None,
+    policy: CutPolicy,
+    plan: TrimPlan,
+    options: ReadOptions,
+    carry: _native.Summary,
+    *,
+    last: bool,
+    several: bool,
+    beside: Place | None,
+    ready: Callable[[FileResult], None],
+) -> FileResult:
+    """Trim one capture of a data set whose earlier captures have come to ``carry``, as :func:`trim` does.
+
+    ``beside`` is its ledger. ``ready`` is told the result before it becomes visible. Raises
+    also what :func:`trim` leaves a capture alone for.
+    """
+    run = _Run(policy, plan, options, carry)
+    run.only = not several
+    run.beside, run.ready = lambda _: beside, ready
+    return run.file(capture, target, last, None)
 
 
 def in_order(behind: Sequence[Place]) -> list[Place]:
@@ -314,11 +381,8 @@ def trim(
         found = replace(found, captures=sorted(found.captures, key=lambda c: c.number))
     options = options or ReadOptions()
     if options.filter is not None and plan.in_place:
-        raise UsageError(
-            "--in-place with --filter would destroy the packets that do not match: write the result "
-            "elsewhere with --output DIR"
-        )
-    targets = _targets(found, plan)
+        raise UsageError(IN_PLACE_FILTER)
+    into = targets(found, plan)
     run = _Run(policy, plan, options)
     passes = 2 if policy.tail or policy.identifies else 1
     ledgers = in_order(behind)
@@ -343,20 +407,8 @@ def trim(
         run.trimmer.carry(os.fspath(ledger))
     several = len(found.captures) > 1
     run.only = not several
-    for i, (capture, target) in enumerate(zip(found.captures, targets, strict=True)):
+    for i, (capture, target) in enumerate(zip(found.captures, into, strict=True)):
         last = i + 1 == len(found.captures)
-        try:
-            result = run.file(capture, target, last, meter.file(capture.size))
-        except (BusyError, DamagedError, NotACaptureError) as error:
-            if not several:
-                raise
-            result = FileResult(capture.path, None, None, None, str(error))
-        except OutputError:
-            raise
-        except OSError as error:
-            if not several or isinstance(error, BrokenPipeError):
-                raise
-            result = FileResult(capture.path, None, None, None, f"{safe(capture.path)}: {error.strerror}")
-        report.files.append(result)
+        report.files.append(run.attempt(capture, target, last, several, meter.file(capture.size)))
     check_filter(f.trim for f in report.files if f.trim is not None)
     return report

@@ -17,7 +17,7 @@ from ..cache.place import Endpoint
 from ..errors import FlowkeepError, UsageError
 from ..flow import ReadOptions
 from ..text import safe
-from .api import archive, common, docs, files, flow, rows, take, trim
+from .api import archive, common, complete, docs, files, flow, rows, take, trim
 from .guard import Door, Guard
 from .library import Library
 
@@ -91,12 +91,13 @@ def application(plan: UiPlan, library: Library, door: Door) -> FastAPI:
     api = FastAPI(
         title="flowkeep", version="1", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
-    for part in (rows, flow, take, files, trim, archive, docs):
+    for part in (rows, complete, flow, take, files, trim, archive, docs):
         api.include_router(part.router)
     for error in (FlowkeepError, OSError):
         api.add_exception_handler(error, common.explain)
+    grants = take.Grants()  # the links that the pages give out are those that the API knows
     for state in (api.state, pages.state):
-        state.library, state.grants = library, take.Grants()
+        state.library, state.grants = library, grants
         state.open_with = shlex.split(plan.open_with) if plan.open_with else None
         state.most_upload, state.loopback = plan.most_upload, plan.loopback
     ours.register(library)

@@ -3,7 +3,9 @@
 
 use proptest::prelude::*;
 
+use super::summary::Loading;
 use super::{Left, Packet, Rules, Silent, Tracker};
+use crate::cut::ledger::rows;
 use crate::cut::{Count, Cutter, Fate, Policy, Rest};
 use crate::packet::{tcp_flag, Class, Facts, FragKey, Key, Seed, NO_WSCALE};
 
@@ -158,6 +160,13 @@ fn flows(tracker: &Tracker) -> Vec<super::Flow> {
     table.order().into_iter().map(|n| super::Flow { older: 0, ..*table.flow(n) }).collect()
 }
 
+/// The same, saved and loaded.
+fn again(tracker: &Tracker) -> Tracker {
+    let mut loading = Loading::new(&tracker.head(None), Seed(8, 9)).unwrap();
+    tracker.save(None, |kind, bytes| loading.entry(kind, bytes).unwrap());
+    loading.done().0
+}
+
 fn pieces<'a>(packets: &'a [Made], cuts: &[prop::sample::Index]) -> Vec<&'a [Made]> {
     let mut at: Vec<usize> = cuts.iter().map(|c| c.index(packets.len() + 1)).collect();
     at.extend([0, packets.len()]);
@@ -214,6 +223,31 @@ proptest! {
     }
 
     #[test]
+    fn parts_merge_as_their_wholes_do(
+        packets in traffic(120),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..5),
+        n in 1..5_u32,
+    ) {
+        let rules = Rules::default();
+        let mut whole = summary(&packets, Left::Start, rules, Seed(1, 2));
+        let open: Vec<Tracker> =
+            pieces(&packets, &cuts).into_iter().map(|p| summary(p, Left::Open, rules, Seed(5, 6))).collect();
+        let mut found = Vec::new();
+        for i in 0..n {
+            let mut merged = Tracker::new(rules, Left::Start, Seed(3, 4));
+            for piece in &open {
+                merged.merge(again(&again(piece).part(i, n)));
+            }
+            prop_assert_eq!(merged.packets(), whole.packets());
+            merged.finish(&mut Silent);
+            found.extend(flows(&merged));
+        }
+        whole.finish(&mut Silent);
+        found.sort_by_key(|flow| flow.first);
+        prop_assert_eq!(found, flows(&whole));
+    }
+
+    #[test]
     fn cutting_pieces_with_their_carry_equals_cutting_the_whole(
         packets in traffic(120),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..5),
@@ -221,6 +255,7 @@ proptest! {
         sample in 0..4_u64,
         count in prop::sample::select(&[Count::Frame, Count::Wire, Count::Payload][..]),
         flags: [bool; 4],
+        saved: bool,
     ) {
         let rules = Rules::default();
         let [per_direction, keep_control, whole, ledger] = flags;
@@ -246,8 +281,18 @@ proptest! {
         let mut carry = Tracker::new(rules, Left::Start, Seed(3, 4));
         for piece in pieces(&packets, &cuts) {
             let mut cutter = Cutter::new(policy, ledger);
-            cut(&mut carry.clone(), piece, &mut cutter, &mut parts);
-            carry.merge(summary(piece, Left::Open, rules, Seed(5, 6)));
+            let open = summary(piece, Left::Open, rules, Seed(5, 6));
+            let mut met = if saved { again(&carry.met_by(&again(&open), None)) } else { carry.clone() };
+            cut(&mut met, piece, &mut cutter, &mut parts);
+            if saved {
+                // What is told of the flows is that of a pass over all.
+                let told = cutter.shares().map(|shares| rows(&met, shares));
+                let mut whole = Cutter::new(policy, ledger);
+                let mut all = carry.clone();
+                cut(&mut all, piece, &mut whole, &mut Vec::from_iter(parts.iter().copied()));
+                prop_assert_eq!(told, whole.shares().map(|shares| rows(&all, shares)));
+            }
+            carry.merge(open);
         }
         prop_assert_eq!(parts, whole);
     }

@@ -19,10 +19,13 @@ pub mod detail;
 pub mod fragments;
 mod listed;
 mod merge;
+pub mod parts;
 mod session;
 pub mod state;
+pub mod summary;
 mod table;
 mod tracker;
+mod wire;
 
 #[cfg(test)]
 mod law_tests;

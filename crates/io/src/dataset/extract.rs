@@ -10,7 +10,7 @@ use super::listing::{begin_listing, end_listing, old};
 use super::output::Output;
 use super::report::FileReport;
 use super::split::Split;
-use super::{Error, Settings};
+use super::{Error, Settings, Summary};
 use crate::codec::Compression;
 use crate::index::Index;
 use crate::source::Source;
@@ -53,6 +53,12 @@ impl Extract {
     pub fn split(settings: Settings, flows: (&Flows, &[u32]), split: Split) -> Result<Self, Error> {
         let tag = tag(&settings, Some(flows))?;
         Ok(Self { settings, tag, index: None, target: Target::Many(Box::new(split)) })
+    }
+
+    /// Goes on behind the traffic of a carry, whose hash has the key of the settings; the flows are those of the carry and of
+    /// what is read. Nothing is read yet.
+    pub fn go_on_behind(&mut self, carry: &Summary) {
+        self.tag.begin_behind(carry.tracker());
     }
 
     /// The one capture has an index: these flows (numbers in the table, each with its tag) are picked by it,

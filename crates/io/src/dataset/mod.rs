@@ -15,6 +15,7 @@ mod search;
 mod split;
 mod spool;
 mod streams;
+mod summary;
 mod trim;
 
 pub use extract::Extract;
@@ -28,6 +29,7 @@ pub use search::{Search, Searched};
 pub use split::Split;
 pub use spool::Spool;
 pub use streams::{Drain, Rebuilt, Result as Rebuilds, Streams};
+pub use summary::Summary;
 pub use trim::{Depth, Trim, TrimOptions};
 
 use std::fmt;
@@ -93,6 +95,8 @@ pub enum Error {
     Stale(String),
     /// A ledger cannot be used; in words.
     Ledger(String),
+    /// A file is no summary; in words.
+    Summary(String),
 }
 
 impl From<Stop> for Error {
@@ -111,7 +115,9 @@ impl fmt::Display for Error {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Input(stop) => stop.fmt(f),
             Self::Open(error) | Self::Output(error) => error.fmt(f),
-            Self::Usage(text) | Self::Stale(text) | Self::Ledger(text) => f.write_str(text),
+            Self::Usage(text) | Self::Stale(text) | Self::Ledger(text) | Self::Summary(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use flowkeep_core::select::Part;
 use super::listing::{begin_cutting, end_listing, old, Old};
 use super::output::Output;
 use super::report::{FileReport, LedgerUse, TrimReport};
-use super::{is_standard, Error, Settings};
+use super::{is_standard, Error, Settings, Summary};
 use crate::codec::Compression;
 use crate::digest::file_digest;
 use crate::remote::{create_any, open_any};
@@ -57,6 +57,8 @@ pub struct Trim {
     settings: Settings,
     state: pipe::Trim,
     measure: Option<Measure>,
+    /// What flows come to by their names, where the files to be read are not all.
+    totals: Option<HashMap<u64, [Side; 2]>>,
     /// What was measured, file by file.
     ends: HashMap<PathBuf, Vec<[Side; 2]>>,
     /// Names of the classes of flows.
@@ -108,6 +110,7 @@ impl Trim {
             settings,
             state,
             measure,
+            totals: None,
             ends: HashMap::new(),
             rules: Vec::new(),
             identify: false,
@@ -130,6 +133,23 @@ impl Trim {
             let measure = self.measure.get_or_insert_with(|| Measure::new(&self.settings));
             measure.scan.identified = Some(Box::default());
         }
+        self
+    }
+
+    /// Goes on behind the traffic of a carry, whose hash has the key of the settings. Nothing is read yet.
+    #[must_use]
+    pub fn behind(mut self, carry: &Summary) -> Self {
+        self.state.tracker = carry.tracker().clone();
+        if let Some(measure) = &mut self.measure {
+            measure.scan.tracker = carry.tracker().clone();
+        }
+        self
+    }
+
+    /// What the flows of all traffic come to, also behind the files that will be measured.
+    #[must_use]
+    pub fn with_totals(mut self, whole: &Summary) -> Self {
+        self.totals = Some(whole.totals());
         self
     }
 
@@ -157,11 +177,17 @@ impl Trim {
     /// The first pass is over, if there was one.
     fn end_measure(&mut self) {
         if let Some(mut measure) = self.measure.take() {
+            // The end of the traffic may give flows an earlier first packet, but their names are those of before.
+            measure.scan.tracker.name();
             measure.scan.finish();
+            measure.scan.tracker.name();
             measure.end_file();
             let table = measure.scan.tracker.table();
             if self.state.cutter.policy().tail > 0 {
-                self.state.cutter.set_totals(table);
+                let names = measure.scan.tracker.names();
+                let whole = |n: usize| self.totals.as_ref()?.get(names.get(n)?);
+                let sides = table.iter().enumerate().map(|(n, flow)| whole(n).unwrap_or(&flow.side));
+                self.state.cutter.set_totals(sides);
                 self.ends = measure.ends;
             }
             if let Some(identified) = &measure.scan.identified {

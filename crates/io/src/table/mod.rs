@@ -5,6 +5,8 @@ pub mod details;
 pub mod flows;
 pub mod ledger;
 mod lengths;
+pub mod parts;
 pub mod services;
 pub mod sizes;
+pub mod summary;
 pub mod text;

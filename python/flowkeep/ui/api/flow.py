@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -19,7 +20,8 @@ from ..library import Library
 from .common import aside, library, table
 
 router = APIRouter(prefix="/api/flows/{flow_id}", tags=["one flow"])
-MOST_LINES = 2000
+MOST_LINES = 100_000
+"""More than a page of 64 KiB can have, marks beside."""
 MOST_EVENTS = 1000
 _KEPT = 4
 
@@ -85,6 +87,36 @@ async def transcript(
         }
 
     return await aside(work)
+
+
+def page_with(stream: Stream, plan: TranscriptPlan, text: str, by: int = 1) -> int | None:
+    """The next page of a transcript, or with ``by=-1`` the one before, that has a line with this text, in any
+    case: where it begins. Pages are those that :attr:`TranscriptPlan.size` makes of the bytes."""
+    size = plan.size or 1
+    total = len(stream.client) + len(stream.server)
+    wanted = text.lower()
+    begin = plan.begin + by * size
+    while 0 <= begin < total or (by < 0 and -size < begin):
+        begin = max(begin, 0)
+        if any(wanted in line.text.lower() for line in lines(stream, replace(plan, begin=begin))):
+            return begin
+        begin += by * size
+    return None
+
+
+@router.get("/find")
+async def find(
+    request: Request, flow_id: int, text: Annotated[str, Query(min_length=1, max_length=200)],
+    show: Literal["text", "hex"] = "text",
+    encoding: Annotated[str, Query(max_length=40)] = "utf-8", decode: bool = False,
+    begin: Annotated[int, Query(ge=0, description="Where the page begins behind which to look.")] = 0,
+    size: Annotated[int, Query(ge=1024, le=1 << 20, description="Bytes of a page.")] = 1 << 16,
+    overlap: Overlapping = "first",
+) -> dict[str, Any]:  # fmt: skip
+    """The next page of a transcript that has a line with this text, in any case."""
+    plan = TranscriptPlan(view=show, encoding=encoding, begin=begin, size=size, decode=decode)
+    stream = await _stream(request, flow_id, overlap)
+    return {"begin": await aside(lambda: page_with(stream, plan, text))}
 
 
 @router.get("/anomalies")

@@ -157,22 +157,38 @@ async def get(request: Request, key: str, name: str) -> StreamingResponse:
     return await aside(lambda: _answer(library(request), grant.flows, grant.ids, grant.form, stem))
 
 
+async def _file(request: Request, wanted: Wanted) -> tuple[Path, int]:
+    """The packets in a file of this server; it goes when the server does."""
+    loaded, view = table(request), View.parse(_Fields(wanted.view))
+    open_ = library(request)
+    ids = await aside(lambda: _ids(loaded, view, wanted.flows))
+    name = f"{_name(ids) if ids else 'nothing'}-{secrets.token_hex(4)}.pcapng"
+    made = open_.upload_folder() / name
+    await aside(
+        lambda: extract_flows(open_.found, loaded.flows, ids, ExtractPlan(made, "pcapng"), open_.options)
+    )
+    return made, len(ids)
+
+
+@router.post("/api/extract/file")
+async def as_file(request: Request, wanted: Wanted) -> dict[str, Any]:
+    """The packets as a file on this machine, for a program here; on loopback only. It is gone when the server
+    ends."""
+    if not request.app.state.loopback:
+        raise HTTPException(403, "files are for programs on this machine: ask for a download or a link")
+    made, flows = await _file(request, wanted)
+    return {"path": safe(made), "flows": flows}
+
+
 @router.post("/api/extract/open")
 async def open_with(request: Request, wanted: Wanted) -> dict[str, Any]:
     """Open the packets with the program that was named at the start; on loopback only."""
     program: list[str] | None = request.app.state.open_with
     if not program:
         raise HTTPException(403, "no program was named: start flowkeep ui with --open-with")
-    loaded, view = table(request), View.parse(_Fields(wanted.view))
-    ids = await aside(lambda: _ids(loaded, view, wanted.flows))
-    made = (
-        library(request).upload_folder() / f"{_name(ids) if ids else 'nothing'}-{secrets.token_hex(4)}.pcapng"
-    )
+    made, flows = await _file(request, wanted)
 
     def work() -> None:
-        extract_flows(
-            library(request).found, loaded.flows, ids, ExtractPlan(made, "pcapng"), library(request).options
-        )
         try:
             subprocess.Popen(
                 [*program, str(made)],
@@ -186,4 +202,4 @@ async def open_with(request: Request, wanted: Wanted) -> dict[str, Any]:
             raise UsageError(f"{safe(program[0])}: {error.strerror}") from None
 
     await aside(work)
-    return {"opened": safe(made), "flows": len(ids)}
+    return {"opened": safe(made), "flows": flows}

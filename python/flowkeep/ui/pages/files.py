@@ -20,43 +20,49 @@ class Files:
     def __init__(self, tab: Tab) -> None:
         """Draw it."""
         self.tab = tab
-        with ui.row().classes("w-full p-3 gap-4 items-start"):
-            with ui.column().classes("gap-2 grow"):
+        with ui.row().classes("w-full p-3 gap-6 items-start no-wrap"):
+            with ui.column().classes("gap-2").style("flex: 2; min-width: 0"):
                 ui.label("Open captures").classes("text-subtitle1")
                 self.open = ui.table(
                     columns=[
                         {"name": "name", "label": "Name", "field": "name", "align": "left", "sortable": True},
-                        {"name": "size", "label": "Size", "field": "size", "sortable": True},
-                        {"name": "packets", "label": "Packets", "field": "packets"},
+                        {"name": "size", "label": "Size", "field": "size", "sortable": True,
+                         "classes": "fk-num", ":format": "v => fk.bytes(v)"},
+                        {"name": "packets", "label": "Packets", "field": "packets", "sortable": True,
+                         "classes": "fk-num", ":format": "v => fk.format(v, 'count')"},
                         {"name": "is", "label": "", "field": "is", "align": "left"},
                     ],
-                    rows=[], row_key="path", selection="multiple",
-                ).props('dense flat bordered no-data-label="no capture is open"')  # fmt: skip
+                    rows=[], row_key="path", selection="multiple", pagination=0,
+                ).props(
+                    'dense flat bordered hide-pagination no-data-label="no capture is open"'
+                )  # fmt: skip
                 self.open.classes("w-full").mark("open-captures")
                 with ui.row():
                     ui.button("Leave away", icon="close", on_click=self.leave).props("flat dense no-caps")
                 with ui.row().classes("w-full items-center gap-2 no-wrap"):
                     self.path = (
                         ui.input(placeholder="Path of a capture, a folder, or a glob")
-                        .props("dense outlined")
+                        .props('dense outlined aria-label="Path of a capture, a folder, or a glob"')
                         .classes("grow fk-mono")
                         .mark("path")
                     )
                     self.path.on("keydown.enter", self.add)
-                    ui.button("Add", icon="add", on_click=self.add).props("dense no-caps unelevated").mark(
-                        "add"
-                    )
+                    ui.button("Add", icon="add", on_click=self.add).props(
+                        "no-caps unelevated no-wrap"
+                    ).classes("fk-solid").mark("add")
                 with ui.element("div").classes("fk-drop w-full").mark("drop") as drop:
-                    ui.label("Drop captures here, or")
+                    ui.label("Drop captures here, or").classes("fk-hint q-mb-xs")
                     self.picker = ui.element("input").props(
                         'type=file multiple aria-label="Captures to upload"'
                     )
-                drop.on("dragover", js_handler="(e) => e.preventDefault()")
-                drop.on("drop", js_handler="(e) => fk.dropped(e)")
+                over = "e.currentTarget.classList"
+                drop.on("dragover", js_handler=f"(e) => {{ e.preventDefault(); {over}.add('fk-over') }}")
+                drop.on("dragleave", js_handler=f"(e) => {over}.remove('fk-over')")
+                drop.on("drop", js_handler=f"(e) => {{ {over}.remove('fk-over'); fk.dropped(e) }}")
                 self.picker.on("change", js_handler="(e) => fk.uploads([...e.target.files])")
-                self.sent = ui.label("").classes("text-caption")
+                self.sent = ui.label("").classes("fk-hint").props("role=status aria-live=polite")
                 self.notes = ui.column().classes("gap-0 fk-mono text-caption")
-            with ui.column().classes("gap-1 grow"):
+            with ui.column().classes("gap-1").style("flex: 1; min-width: 0"):
                 ui.label("Folders").classes("text-subtitle1")
                 self.where = ui.label("").classes("fk-mono text-caption")
                 self.entries = ui.column().classes("gap-0 w-full").style("max-height: 65vh; overflow: auto")
@@ -69,8 +75,7 @@ class Files:
         """Show what is open."""
         now = state(self.tab.library)
         self.open.rows = [
-            {"path": c["path"], "name": c["name"], "size": size(c["size"]),
-             "packets": "" if c["packets"] is None else f"{c['packets']:,}",
+            {"path": c["path"], "name": c["name"], "size": c["size"], "packets": c["packets"],
              "is": ", ".join(word for word in ("trimmed", "indexed") if c[word])} for c in now["captures"]
         ]  # fmt: skip
         self.open.update()

@@ -1,0 +1,201 @@
+"""Pieces that are read apart and cut from their carries give what one pass over all of them gives."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flowkeep import _native
+from flowkeep.cut import CutPolicy
+from flowkeep.flow import ReadOptions
+from flowkeep.ops.trim import TrimPlan, trim
+from flowkeep.paths import find
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import wire
+from tests.wire import Packet
+
+from .traffic import fragments, traffic, udp
+
+LEDGER = ".ledger.arrow"
+
+
+def files(packets: list[Packet], cuts: list[float], folder: Path) -> list[Path]:
+    """The packets in files, in order."""
+    at = [0, *sorted(int(cut * len(packets)) for cut in cuts), len(packets)]
+    paths = []
+    for n, (a, b) in enumerate(itertools.pairwise(at)):
+        path = folder / f"{n}.pcap"
+        path.write_bytes(wire.pcap(packets[a:b]))
+        paths.append(path)
+    return paths
+
+
+def ledger_of(path: Path) -> str | None:
+    beside = path.with_name(path.name + LEDGER)
+    return str(beside) if beside.exists() else None
+
+
+class Fold:
+    """Merges the summaries of files, in so many parts; keeps each file's carry."""
+
+    def __init__(self, paths: list[Path], parts: int, *, cutting: bool) -> None:
+        self.pieces = [_native.Summary.scan(str(p), ledger=ledger_of(p), jobs=1)[0] for p in paths]
+        parts = 1 if any(piece.crosses for piece in self.pieces) else parts
+        self.carries: list[_native.Summary] = []
+        self.whole = _native.Summary.start()
+        for number in range(parts):
+            merged = _native.Summary.start()
+            for k, piece in enumerate(self.pieces):
+                part = _native.Summary.from_bytes(piece.part(number, parts).to_bytes())
+                met = merged.met_by(part)
+                if number == 0:
+                    self.carries.append(met)
+                else:
+                    self.carries[k].join(met)
+                merged.merge(part, cutting=cutting)
+            if number == 0:
+                self.whole = merged
+            else:
+                self.whole.join(merged)
+        self.whole.end()
+
+
+POLICIES = st.fixed_dictionaries(
+    {
+        "cutoff": st.integers(0, 4000),
+        "rest": st.sampled_from(["cut", "headers", "sample"]),
+        "sample": st.integers(1, 3),
+        "count": st.sampled_from(["frame", "payload"]),
+        "per_direction": st.booleans(),
+        "control": st.sampled_from(["keep", "drop"]),
+    }
+)
+CUTS = st.lists(st.floats(0, 1), max_size=4)
+
+
+@st.composite
+def mostly_fragments(draw: st.DrawFn) -> list[Packet]:
+    """Datagrams in fragments that go over the borders of files."""
+    parts = draw(st.lists(st.one_of(fragments(), fragments(), udp()), min_size=1, max_size=6))
+    return wire.merged(*parts)
+
+
+AGAIN = st.lists(st.booleans(), min_size=5, max_size=5)
+TRAFFIC = st.one_of(traffic(), mostly_fragments())
+
+
+def some_trimmed(packets: list[Packet], cuts: list[float], again: list[bool], root: Path) -> list[Path]:
+    """The packets in files, some of which were trimmed before and have ledgers."""
+    for name in ("in", "before"):
+        (root / name).mkdir()
+    paths = files(packets, cuts, root / "in")
+    trim(find([root / "in"]), CutPolicy(2000), TrimPlan(output=root / "before", ledger=True))
+    for path, old in zip(paths, again, strict=False):
+        if old:
+            for name in (path.name, path.name + LEDGER):
+                (root / "in" / name).write_bytes((root / "before" / name).read_bytes())
+    return paths
+
+
+@settings(max_examples=300, deadline=None)
+@given(TRAFFIC, CUTS, POLICIES, st.integers(1, 3), AGAIN, st.integers(0, 3000))
+def test_files_cut_from_their_carries(
+    packets: list[Packet], cuts: list[float], policy: dict[str, Any], parts: int, again: list[bool], tail: int
+) -> None:
+    policy["tail"] = tail if policy["rest"] == "cut" else 0
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        paths = some_trimmed(packets, cuts, again, root)
+        for name in ("one", "many"):
+            (root / name).mkdir()
+        one = _native.Trimmer(ledger=True, jobs=1, **policy)
+        for path in paths:
+            one.measure(str(path), ledger_in=ledger_of(path))
+        fold = Fold(paths, parts, cutting=True)
+        for k, path in enumerate(paths):
+            single, several = root / "one" / path.name, root / "many" / path.name
+            piece = _native.Trimmer(ledger=True, jobs=1, carry=fold.carries[k], totals=fold.whole, **policy)
+            piece.measure(str(path), ledger_in=ledger_of(path))
+            found = [
+                trimmer.file(
+                    str(path),
+                    str(out),
+                    ledger_in=ledger_of(path),
+                    ledger_out=str(out) + LEDGER,
+                    digest=True,
+                    last=k + 1 == len(paths),
+                    policy="{}",
+                )
+                for trimmer, out in ((one, single), (piece, several))
+            ]
+            assert found[1] == found[0]
+            assert several.read_bytes() == single.read_bytes()
+            ledgers = [Path(str(name) + LEDGER).read_bytes() for name in (several, single)]
+            assert ledgers[0] == ledgers[1]
+
+
+def chosen_in(merged: _native.Summary, names: set[bytes]) -> list[int]:
+    """The flows of these names in a table of a piece."""
+    begins = merged.begins()
+    return [n for n in range(len(begins) // 8) if begins[8 * n : 8 * n + 8] in names]
+
+
+@settings(max_examples=300, deadline=None)
+@given(TRAFFIC, CUTS, st.integers(1, 3), AGAIN, st.randoms(use_true_random=False))
+def test_flows_listed_and_taken_out_piece_by_piece(
+    packets: list[Packet], cuts: list[float], parts: int, again: list[bool], random: Any
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        paths = some_trimmed(packets, cuts, again, root)
+        scanner = _native.Scanner(jobs=1)
+        for path in paths:
+            scanner.file(str(path), ledger=ledger_of(path))
+        table = scanner.flows()
+        fold = Fold(paths, parts, cutting=False)
+        assert fold.whole.flows().to_pylist() == table.to_pylist()
+        wanted = [n for n in range(len(table)) if random.random() < 0.5]
+        begins = fold.whole.begins()
+        names = {begins[8 * n : 8 * n + 8] for n in wanted}
+        assert len(set(zip(*[iter(begins)] * 8, strict=True))) == len(table), "two flows have one name"
+        one = _native.Extractor(table, wanted, str(root / "one"), jobs=1)
+        for k, path in enumerate(paths):
+            last = k + 1 == len(paths)
+            beside = ledger_of(path)
+            one.file(str(path), form="copy" if k == 0 else "append", ledger=beside, last=last)
+            merged = fold.carries[k].copy()
+            merged.merge(fold.pieces[k])
+            if last:
+                merged.end()
+            piece = _native.Extractor(
+                merged.flows(),
+                chosen_in(merged, names),
+                str(root / f"{k}.out"),
+                jobs=1,
+                carry=fold.carries[k],
+            )
+            piece.file(str(path), ledger=beside, last=last)
+            piece.finish()
+        one.finish()
+        found = [wire.read((root / f"{k}.out").read_bytes()).records for k in range(len(paths))]
+        whole_found = wire.read((root / "one").read_bytes()).records
+        assert [(r.ts_ns, r.data) for records in found for r in records] == [
+            (r.ts_ns, r.data) for r in whole_found
+        ]
+
+
+def test_options_are_those_of_every_pass() -> None:
+    """The settings that a summary takes are those of :class:`ReadOptions`."""
+    assert set(ReadOptions().native()) <= {
+        "jobs",
+        "outer",
+        "key_vlan",
+        "idle_ns",
+        "tcp_idle_ns",
+        "max_flows",
+        "filter",
+    }
