@@ -14,6 +14,8 @@ from ..errors import UsageError
 from ..flow import Flows, ReadOptions
 from ..ops.trim import FileResult
 from ..paths import Capture
+from ..places import Place, Url
+from ..sink.anywhere import state
 from ..sink.atomic import being_written
 from ..text import safe
 from .places import Where
@@ -37,7 +39,7 @@ class Piece:
     name: str
     parts: int
 
-    shown: Path
+    shown: Place
     """As the user named it; the path of ``capture`` is the whole one, where workers see the same files."""
 
     def part(self, n: int) -> str:
@@ -183,7 +185,7 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     parts = min(max(total // _PART, PARTS_AT_LEAST), _MOST_PARTS)
     pieces = [
         Piece(
-            capture if where.workers[k] else replace(capture, path=Path(os.path.abspath(capture.path))),
+            capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),
             k, digest(*_identity(capture, where.workers[k]), native, parts), parts, capture.path,
         )
         for k, capture in enumerate(captures)
@@ -243,10 +245,18 @@ def _identity(capture: Capture, workers: tuple[str, ...]) -> tuple[Any, ...]:
     if workers:
         return str(capture.path), capture.size, capture.first_ts, workers
     beside = capture.ledger
-    return os.path.abspath(capture.path), *_state(capture.path), None if beside is None else _state(beside)
+    own = os.fspath(_whole_name(capture.path))
+    return own, *_state(capture.path), None if beside is None else _state(beside)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def _whole_name(path: Place) -> Place:
+    """A name that is the same in every working directory."""
+    return path if isinstance(path, Url) else Path(os.path.abspath(path))
+
+
+def _state(path: Place) -> tuple[Any, ...]:
+    if isinstance(path, Url):
+        return state(path)[1:]
     info = path.stat()
     return info.st_size, info.st_mtime_ns, info.st_ino
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import paths
 from ..errors import ClusterError, FlowkeepError, NotACaptureError
 from ..paths import Capture, Found
+from ..places import Place, Url
+from ..sink.anywhere import state
 from ..text import safe
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def _look(names: list[str]) -> tuple[Found | None, list[tuple[Any, ...]], str | 
     return found, [_key(capture.path) for capture in found.captures], None
 
 
-def _key(path: Path) -> tuple[Any, ...]:
+def _key(path: Place) -> tuple[Any, ...]:
+    if isinstance(path, Url):
+        return os.fspath(path), *state(path)[1:]
     info = path.stat()
     return os.fspath(path), info.st_size, info.st_mtime_ns
 

@@ -18,6 +18,7 @@ from ..lake.layout import check, files, identity, schema
 from ..lake.read import captures as _captures
 from ..lake.read import datasets, rows
 from ..paths import Capture, Found, find
+from ..places import Place
 from ..rows import Frame
 from ..select.query import FlowQuery, parse_networks
 from ..text import safe
@@ -94,12 +95,12 @@ class FindReport:
     bytes: int = 0
     """Captured frame bytes of these packets."""
     out_bytes: int = 0
-    captures: list[Path] = field(default_factory=list)
+    captures: list[Place] = field(default_factory=list)
     """The captures that were opened."""
     indexed: int = 0
     """Those of which an index gave the places of the packets."""
     scans: list[_native.FileScan] = field(default_factory=list)
-    changed: list[tuple[Path, str]] = field(default_factory=list)
+    changed: list[tuple[Place, str]] = field(default_factory=list)
     """Captures that are gone or not what they were, and how."""
 
 

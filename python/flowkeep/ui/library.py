@@ -19,6 +19,7 @@ from ..ops.damage import damage
 from ..ops.flows import list_flows
 from ..ops.index import fitting_index
 from ..paths import Found, find
+from ..places import is_url
 from ..text import safe
 from .recent import Recent
 from .table import FlowTable
@@ -65,6 +66,8 @@ class Library:
 
     def allowed(self, path: str | Path) -> Path:
         """A path that may be touched, links resolved. Raises UsageError."""
+        if is_url(path):
+            raise UsageError(f"{safe(path)}: the browser shows captures of this machine alone")
         try:
             resolved = Path(path).expanduser().resolve()
         except (ValueError, RuntimeError) as error:  # a NUL, an unknown ~user, links in a circle
