@@ -154,7 +154,8 @@ def check(lake: Path) -> None:
         raise LakeError(f"{safe(mark)}: it does not say which version the lake has") from error
     if version != VERSION:
         raise LakeError(
-            f"{safe(mark)}: the lake has version {safe(str(version)[:20])}, this flowkeep reads version {VERSION}"
+            f"{safe(mark)}: the lake has version {safe(str(version)[:20])}, this flowkeep reads "
+            f"version {VERSION}"
         )
 
 
