@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _native
 from ..errors import BusyError, LakeError, UsageError
 from ..flow import Flows, ReadOptions
-from ..identify import load_models
+from ..identify import listed, load_models
 from ..lake import write as _write
 from ..lake.compact import TARGET, Compacted
 from ..lake.compact import compact as _compact
@@ -169,7 +169,7 @@ def _ids(captures: list[Capture], names: list[str]) -> list[str]:
 
 def _settings(options: ReadOptions, details: bool, identify: bool, seed: int) -> dict[str, Any]:
     sessions = {key: value for key, value in options.sessions().items() if key != "jobs"}
-    models = [Path(model).name for model in options.models]
+    models = [Path(model).name for model in listed(options.models)]
     return {
         **sessions, "filter": options.filter, "details": details, "identify": identify, "models": models,
         "community_seed": seed,
