@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
+    from .errors import LakeError as LakeError
     from .errors import LedgerError as LedgerError
     from .errors import ModelError as ModelError
     from .errors import NotACaptureError as NotACaptureError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .ops.extract import ExtractReport as ExtractReport
     from .ops.index import IndexReport as IndexReport
     from .ops.info import InfoReport as InfoReport
+    from .ops.lake import LakeReport as LakeReport
     from .ops.learn import LearnReport as LearnReport
     from .ops.streams import StreamsReport as StreamsReport
     from .ops.trim import TrimReport as TrimReport
@@ -60,6 +62,8 @@ _WHERE = {
     "Flows": "flow",
     "IndexReport": "ops.index",
     "InfoReport": "ops.info",
+    "LakeError": "errors",
+    "LakeReport": "ops.lake",
     "LearnReport": "ops.learn",
     "LedgerError": "errors",
     "ModelError": "errors",
@@ -77,8 +81,8 @@ _WHERE = {
 
 __all__ = [
     "BusyError", "Cache", "CacheError", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport",
-    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LearnReport",
-    "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport",
+    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LakeError", "LakeReport",
+    "LearnReport", "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport",
     "TrimReport", "UsageError", "__version__", "learn", "merge_models", "open",
 ]  # fmt: skip
 
