@@ -1,7 +1,7 @@
-"""What many machines cost: the model of docs/scale.md, fitted, and the fold over summaries of thousands of files.
+"""What many machines cost: the model of docs/scale.md, fitted, and the fold over thousands of summaries.
 
-    python bench/scale.py fit          captures of several sizes: seconds and bytes of scan, parts, merge, carry; fit and residuals
-    python bench/scale.py fold         one part of 100, 1,000 and 10,000 files: time a file, memory
+python bench/scale.py fit          seconds and bytes of each step, with captures of several sizes; residuals
+python bench/scale.py fold         one part of 100, 1,000 and 10,000 files: time a file, memory
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ START = 1_700_000_000
 
 
 def capture(path: Path, flows: int, packets: int, length: int, seed: int, pool: int = 0) -> int:
-    """Write a capture of UDP flows with so many packets each; with a pool, flows come from so many. Gives its bytes."""
+    """Write a capture of UDP flows with so many packets each, with a pool out of so many flows; its bytes."""
     dice = random.Random(seed)
     with path.open("wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
@@ -47,7 +47,7 @@ def spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def timed(work, *given):  # noqa: ANN001, ANN002, ANN201
+def timed(work, *given):
     """What work gives, and its seconds of processor time."""
     before = spent()
     result = work(*given)
@@ -71,7 +71,14 @@ def solve(rows: list[tuple[float, ...]], wanted: list[float]) -> list[float]:
 
 def fit() -> None:
     """Cost of each step by packets, bytes and flows."""
-    shapes = [(20_000, 5, 120), (100_000, 3, 120), (200_000, 2, 120), (2_000, 100, 1514), (500, 500, 1514), (50_000, 8, 600)]
+    shapes = [
+        (20_000, 5, 120),
+        (100_000, 3, 120),
+        (200_000, 2, 120),
+        (2_000, 100, 1514),
+        (500, 500, 1514),
+        (50_000, 8, 600),
+    ]
     facts, steps = [], {"scan": [], "write": [], "read": [], "merge": [], "met_by": []}
     sizes = []
     with tempfile.TemporaryDirectory() as folder:
@@ -92,16 +99,25 @@ def fit() -> None:
             sizes.append((flows, out.stat().st_size))
     print(f"{'step':8} {'ns a packet':>12} {'ns a kB':>9} {'ns a flow':>10}   residuals")
     for name, seconds in steps.items():
-        used = [(1e-9 * f[0], 1e-9 * f[1] / 1000, 1e-9 * f[2]) for f in facts] if name == "scan" else [(1e-9 * f[2],) for f in facts]
+        used = (
+            [(1e-9 * f[0], 1e-9 * f[1] / 1000, 1e-9 * f[2]) for f in facts]
+            if name == "scan"
+            else [(1e-9 * f[2],) for f in facts]
+        )
         found = solve(used, seconds)
-        off = [sum(a * b for a, b in zip(found, row, strict=True)) / t - 1 for row, t in zip(used, seconds, strict=True)]
+        off = [
+            sum(a * b for a, b in zip(found, row, strict=True)) / t - 1
+            for row, t in zip(used, seconds, strict=True)
+        ]
         columns = found if name == "scan" else [0, 0, *found]
-        print(f"{name:8} {columns[0]:12.1f} {columns[1]:9.1f} {columns[2]:10.1f}   {' '.join(f'{o:+.0%}' for o in off)}")
+        print(
+            f"{name:8} {columns[0]:12.1f} {columns[1]:9.1f} {columns[2]:10.1f}   {' '.join(f'{o:+.0%}' for o in off)}"
+        )
     print("bytes of a summary a flow:", " ".join(f"{size / flows:.1f}" for flows, size in sizes))
 
 
 def fold_one(files: int, flows: int, pool: int) -> None:
-    """Merge so many summaries in order, in a process of its own; a part sees ``flows`` of each file, of ``pool`` in all."""
+    """Merge so many summaries in order; a part sees ``flows`` of each file, of ``pool`` in all."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in.pcap"
         kinds = []
@@ -120,18 +136,27 @@ def fold_one(files: int, flows: int, pool: int) -> None:
                 marks.append(spent() - before)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
         late = (marks[1] - marks[0]) / (files - files // 2)
-        print(f"{files:6,} {len(merged):9,} {1e3 * marks[1] / files:14.3f} {1e3 * late:18.3f} {peak:8.0f} {carried / files:12,.0f} {time.monotonic() - begun:8.1f}", flush=True)
+        print(
+            f"{files:6,} {len(merged):9,} {1e3 * marks[1] / files:14.3f} {1e3 * late:18.3f} {peak:8.0f} "
+            f"{carried / files:12,.0f} {time.monotonic() - begun:8.1f}",
+            flush=True,
+        )
 
 
 def fold() -> None:
     """Fold one part of more and more files."""
-    print(f"{'files':>6} {'flows':>9} {'ms a file':>14} {'of the later half':>18} {'MB peak':>8} {'carry bytes':>12} {'wall s':>8}")
+    print(
+        f"{'files':>6} {'flows':>9} {'ms a file':>14} {'of the later half':>18} {'MB peak':>8} "
+        f"{'carry bytes':>12} {'wall s':>8}"
+    )
     for files in (100, 1_000, 10_000):
         subprocess.run([sys.executable, __file__, "one", str(files)], check=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["fit", "fold", "one"])
     parser.add_argument("files", nargs="?", type=int, default=1000)
     given = parser.parse_args()
