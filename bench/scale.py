@@ -111,7 +111,8 @@ def fit() -> None:
         ]
         columns = found if name == "scan" else [0, 0, *found]
         print(
-            f"{name:8} {columns[0]:12.1f} {columns[1]:9.1f} {columns[2]:10.1f}   {' '.join(f'{o:+.0%}' for o in off)}"
+            f"{name:8} {columns[0]:12.1f} {columns[1]:9.1f} {columns[2]:10.1f}   "
+            + " ".join(f"{o:+.0%}" for o in off)
         )
     print("bytes of a summary a flow:", " ".join(f"{size / flows:.1f}" for flows, size in sizes))
 
