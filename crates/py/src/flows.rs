@@ -14,6 +14,7 @@ use flowkeep_core::packet::Key;
 use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
 use flowkeep_io::remote::create_any;
+use flowkeep_io::table::coded::Coded;
 use flowkeep_io::table::details::{Value, NAMES};
 use flowkeep_io::table::flows::{Flows, Held};
 use flowkeep_io::table::services::Value as Told;
@@ -66,6 +67,11 @@ impl FlowTable {
             ))
         })?;
         Ok(Self(py.detach(|| self.0.top(order, n, descending))))
+    }
+
+    #[pyo3(signature = (plain=Vec::new()))]
+    fn coded(&self, py: Python<'_>, plain: Vec<String>) -> PyResult<CodedFlows> {
+        py.detach(|| self.0.coded(&plain)).map(CodedFlows).map_err(failed)
     }
 
     fn inside<'py>(&self, py: Python<'py>, networks: Vec<(Vec<u8>, u32)>) -> Bound<'py, PyBytes> {
@@ -202,6 +208,34 @@ impl FlowTable {
                     Told::Text(text) => dict.set_item(name, &*text)?,
                 }
             }
+        }
+        Ok(dict)
+    }
+}
+
+/// The flow table with numbers for texts.
+#[pyclass(frozen, module = "flowkeep._native")]
+pub struct CodedFlows(Coded);
+
+#[pymethods]
+impl CodedFlows {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema; // a wish that may be left unheard, says the interface
+        let rows = [Ok(self.0.batch.clone())];
+        let batches: Box<dyn RecordBatchReader + Send> =
+            Box::new(RecordBatchIterator::new(rows, self.0.batch.schema()));
+        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(batches), c"arrow_array_stream")
+    }
+
+    fn texts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, texts) in &self.0.texts {
+            dict.set_item(name, PyList::new(py, texts.iter().map(|text| &**text))?)?;
         }
         Ok(dict)
     }

@@ -57,7 +57,12 @@ def flows(
     flowkeep flows captures/ --flows-from alerts.log
     """
     if form == "lake" or (form is None and output.endswith("/")):
-        listed_only = {"--sort": sort, "--ascending": ascending, "--limit": limit, "--cluster": given["cluster"]}
+        listed_only = {
+            "--sort": sort,
+            "--ascending": ascending,
+            "--limit": limit,
+            "--cluster": given["cluster"],
+        }
         return _into_lake(paths, output, details, identify, community_seed, listed_only, given)
     form = listing_format(form, output)
     wanted = query(given, paths)
@@ -101,6 +106,11 @@ def _into_lake(
 
     if output == "-":
         raise UsageError("a lake is a folder: name it with -o LAKE/")
+    if listed["--cluster"] is not None:
+        raise UsageError(
+            "--cluster does not go with a lake yet: summaries do not tell which capture holds what of a flow; "
+            "leave it away"
+        )
     if is_url(output):
         raise UsageError("a lake is a folder of this machine: name one with -o LAKE/, and copy it then")
     if any(listed.values()) or query(given, paths) or listed["--limit"] is not None:

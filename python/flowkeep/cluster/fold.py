@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PART = 4_000_000_000
 """Bytes of captures for which a summary gets one more part: then a part of all flows fits into a worker."""
-_MOST_PARTS = 256
+PARTS_AT_LEAST, _MOST_PARTS = 1, 256
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,8 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
         raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
     ledger = None if capture.ledger is None else str(capture.ledger)
     summary, scan = _native.Summary.scan(str(capture.path), ledger=ledger, **native)
+    if ledger is not None and scan["ledger"] == "used":
+        _whole(ledger, scan)
     if writable and ledger is not None:
         # A worker may be lost between the new ledger and the new capture.
         spool.put(piece.ledger, lambda part: _copy(ledger, part))
@@ -132,6 +134,21 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
     found = {"scan": scan, "crosses": summary.crosses, "overflow": summary.fragments_overflow}
     spool.put_json(note, found)
     return found
+
+
+def _whole(ledger: str, scan: _native.FileScan) -> None:
+    """Raise UsageError for a ledger that does not tell of all packets with a flow.
+
+    Its file, or the one before, was trimmed while fragments waited for a first one in the next file: whose they
+    are is decided where all files are read.
+    """
+    rows = _native.ledger_flows(ledger).to_pylist()
+    told = sum(row["client_packets"] + row["server_packets"] for row in rows)  # type: ignore[operator]
+    if (scan["original_packets"] or 0) != told + sum(scan["no_flow"].values()):
+        raise UsageError(
+            f"{safe(scan['path'])} was trimmed while fragments waited at the end of a file, and its ledger "
+            "does not tell of the same packets as the file: do this work without --cluster"
+        )
 
 
 def _copy(source: str, target: str) -> None:
@@ -165,7 +182,7 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     native = options.native() | {"jobs": options.jobs or 1}
     captures = where.found.captures
     total = sum(capture.size for capture in captures)
-    parts = min(max(total // _PART, 1), _MOST_PARTS)
+    parts = min(max(total // _PART, PARTS_AT_LEAST), _MOST_PARTS)
     pieces = [
         Piece(
             capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),

@@ -34,11 +34,7 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     Raises ClusterError, and what :func:`flowkeep.paths.find` raises.
     """
     if not locality:
-        found = paths.find(names)
-        for capture in found.captures:
-            if not capture.regular:
-                raise ClusterError(f"{safe(capture.path)} is a pipe: a cluster reads files only")
-        return Where(found, [()] * len(found.captures))
+        return everywhere(paths.find(names))
     seen: dict[tuple[Any, ...], list[str]] = {}
     captures: dict[tuple[Any, ...], Capture] = {}
     whole, problems = Found(), []
@@ -59,6 +55,14 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     )
     whole.captures = [captures[key] for key in order]
     return Where(whole, [tuple(seen[key]) for key in order])
+
+
+def everywhere(found: Found) -> Where:
+    """A data set that all workers see. Raises ClusterError for a pipe."""
+    for capture in found.captures:
+        if not capture.regular:
+            raise ClusterError(f"{safe(capture.path)} is a pipe: a cluster reads files only")
+    return Where(found, [()] * len(found.captures))
 
 
 def _look(names: list[str]) -> tuple[Found | None, list[tuple[Any, ...]], str | None]:

@@ -88,7 +88,9 @@ def write_lake(
     options = options or ReadOptions()
     for capture in found.captures:
         if not capture.regular:
-            raise UsageError(f"{safe(capture.path)} is a pipe: a lake tells where packets lie, so it lists files only")
+            raise UsageError(
+                f"{safe(capture.path)} is a pipe: a lake tells where packets lie, so it lists files only"
+            )
     names = [identity(path) for path in _local(found.captures)]
     ids = _ids(found.captures, names)
     settings = _settings(options, details, identify, community_seed)
@@ -134,9 +136,7 @@ def write(
     except BaseException:
         _write.discard(staged)
         raise
-    return LakeReport(
-        lake, dataset, staged.flows, len(staged.files), len(table), flows.files, list(skipped)
-    )
+    return LakeReport(lake, dataset, staged.flows, len(staged.files), len(table), flows.files, list(skipped))
 
 
 def _local(captures: Iterable[Capture]) -> list[Path]:
@@ -193,9 +193,7 @@ def capture_table(
         }
         for n, (capture, scan, id_, name) in enumerate(zip(captures, scans, ids, names, strict=True))
     ]  # fmt: skip
-    columns = {
-        name: [row[name] for row in rows] for name in capture_schema()
-    }
+    columns = {name: [row[name] for row in rows] for name in capture_schema()}
     times = {name: pl.Series(columns[name], dtype=pl.Int64) for name in ("first_ts", "last_ts")}
     frame = pl.DataFrame({**columns, **times})
     return frame.select(pl.col(name).cast(kind) for name, kind in capture_schema().items())
