@@ -37,10 +37,10 @@ sys.exit(status)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 
 
-def peak(*args: str | Path) -> int:
+def peak(*args: str | Path, deadline: int = DEADLINE) -> int:
     """Bytes of memory that a command had at most."""
     command = [sys.executable, "-c", PEAK, *map(str, args)]
-    done = subprocess.run(command, capture_output=True, timeout=DEADLINE, check=True, env=ENV)
+    done = subprocess.run(command, capture_output=True, timeout=deadline, check=True, env=ENV)
     return int(done.stdout.split()[-1])
 
 

@@ -22,6 +22,7 @@ mod depths;
 mod emit;
 mod feed;
 mod find;
+mod flows;
 mod fuzz;
 mod hold;
 mod line;

@@ -6,12 +6,13 @@ use std::mem;
 use super::chunk::Chunk;
 use super::deal::Take;
 use super::defrag::{self, Datagram, Defrag, Fragment, Odd};
+use super::flows::Flows;
 use super::outlet::is_chosen;
 use super::segment::{self, TCP, UDP};
 use crate::packet::tcp_flag::{FIN, RST, SYN};
 use crate::packet::{anomaly, Class, Facts, FragKey};
 use crate::record::Record;
-use crate::stream::{Anomaly, Budget, Connection, Counts, Event, Kind, Limits, Origin, Policy, Segment};
+use crate::stream::{Anomaly, Connection, Counts, Event, Kind, Limits, Origin, Policy, Segment};
 
 /// At most so many segments without data of one flow are held until it is known whether the cut lies before them.
 const HELD: usize = 64;
@@ -58,7 +59,7 @@ pub enum Trimmed {
 }
 
 #[derive(Debug)]
-struct Cut {
+pub(super) struct Cut {
     how: Trimmed,
     /// What each end sent originally, payload bytes.
     payload: [u64; 2],
@@ -87,18 +88,21 @@ pub struct Lost {
 }
 
 #[derive(Debug)]
-struct Flow {
-    connection: Connection,
-    lost: Lost,
-    cut: Option<Cut>,
+pub(super) struct Flow {
+    pub connection: Connection,
+    pub lost: Lost,
+    pub cut: Option<Box<Cut>>,
+    /// It got a segment since it was last looked at.
+    pub busy: bool,
+    /// It is in the list of those that are over.
+    pub listed: bool,
 }
 
 /// Rebuilds the streams of tagged flows. One of these is one ordered pass with one budget.
 pub struct Rebuild<L> {
     listen: L,
     plan: Rebuilding,
-    budget: Budget,
-    flows: Vec<Option<Box<Flow>>>,
+    flows: Flows,
     defrag: Defrag,
     odd: Vec<Odd>,
     file: u64,
@@ -111,8 +115,7 @@ impl<L: Listen> Rebuild<L> {
         Self {
             listen,
             plan,
-            budget: Budget::new(WAITING, REMEMBERED),
-            flows: Vec::new(),
+            flows: Flows::new(plan, WAITING, REMEMBERED),
             defrag: Defrag::default(),
             odd: Vec::new(),
             file: 0,
@@ -133,19 +136,17 @@ impl<L: Listen> Rebuild<L> {
     /// A ledger tells that packets of this flow were cut out of the file that begins. `payload`: what each end
     /// sent originally in the whole flow, in bytes.
     pub fn cut(&mut self, tag: u32, how: Trimmed, payload: [u64; 2]) {
-        let flow = flow(&mut self.flows, tag, &self.plan, &self.budget);
+        let flow = self.flows.get(tag);
         if flow.cut.is_none() {
-            flow.cut = Some(Cut { how, payload, bytes: 0, marked: false, held: Vec::new() });
+            flow.cut = Some(Box::new(Cut { how, payload, bytes: 0, marked: false, held: Vec::new() }));
         }
     }
 
     /// A file that was trimmed ends: what its flows hold back comes behind the cut.
     pub fn end_file(&mut self) {
         let listen = &mut self.listen;
-        for (tag, flow) in self.flows.iter_mut().enumerate() {
-            if let Some(flow) = flow {
-                flow.mark(tag as u32, listen);
-            }
+        for (tag, flow) in self.flows.cut() {
+            flow.mark(tag, listen);
         }
     }
 
@@ -153,10 +154,9 @@ impl<L: Listen> Rebuild<L> {
     pub fn finish(mut self) -> io::Result<(L, Vec<Outcome>)> {
         self.defrag.finish(&mut self.odd);
         self.tell_odd();
-        let mut outcomes = Vec::new();
-        for (tag, slot) in self.flows.iter_mut().enumerate() {
-            let Some(mut flow) = slot.take() else { continue };
-            let tag = tag as u32;
+        let mut outcomes = Vec::with_capacity(self.flows.tags() as usize);
+        for tag in 0..self.flows.tags() {
+            let Some(mut flow) = self.flows.take(tag) else { continue };
             flow.mark(tag, &mut self.listen);
             let listen = &mut self.listen;
             flow.connection.finish(&mut |event| listen.event(tag, event));
@@ -169,7 +169,7 @@ impl<L: Listen> Rebuild<L> {
 
     /// The most bytes that ever waited, and were remembered.
     pub fn peak(&self) -> (usize, usize) {
-        self.budget.peak()
+        self.flows.budget().peak()
     }
 
     fn packet(
@@ -189,11 +189,12 @@ impl<L: Listen> Rebuild<L> {
         }
         match facts.key.proto {
             TCP => {
-                let flow = flow(&mut self.flows, tag, &self.plan, &self.budget);
+                let flow = self.flows.get(tag);
                 match segment::segment(facts, data, frame, record.ts) {
                     Some(segment) => flow.take(tag, &segment, u64::from(record.caplen), &mut self.listen),
                     None => flow.lost.unreadable += 1,
                 }
+                self.flows.settle(tag);
             }
             UDP if self.plan.udp && facts.anomalies & anomaly::TRANSPORT_CUT == 0 => {
                 let origin = segment::origin(segment::ip(facts, data), frame, record.ts);
@@ -238,11 +239,12 @@ impl<L: Listen> Rebuild<L> {
         let wire = d.wire.saturating_sub(at);
         match proto {
             TCP => {
-                let flow = flow(&mut self.flows, d.tag, &self.plan, &self.budget);
+                let flow = self.flows.get(d.tag);
                 match segment::reassembled(bytes, wire, d.dir, &d.head, d.origin) {
                     Some(segment) => flow.take(d.tag, &segment, wire as u64, &mut self.listen),
                     None => flow.lost.unreadable += 1,
                 }
+                self.flows.settle(d.tag);
             }
             UDP if self.plan.udp && wire >= 8 => {
                 let bytes = bytes.get(8..).unwrap_or_default();
@@ -258,7 +260,7 @@ impl<L: Listen> Rebuild<L> {
                 Odd::Differs(tag, dir, origin) => (tag, dir, origin, Anomaly::FragmentOverlap),
                 Odd::Incomplete(tag, dir, origin, bytes) => {
                     // Of other protocols there is no stream that could tell.
-                    if let Some(Some(flow)) = self.flows.get_mut(tag as usize) {
+                    if let Some(flow) = self.flows.known(tag) {
                         flow.lost.incomplete += 1;
                         flow.lost.incomplete_bytes += bytes;
                     }
@@ -280,22 +282,6 @@ pub struct Outcome {
     pub counts: [Counts; 2],
     /// What never reached the streams.
     pub lost: Lost,
-}
-
-fn flow<'f>(
-    flows: &'f mut Vec<Option<Box<Flow>>>,
-    tag: u32,
-    plan: &Rebuilding,
-    budget: &Budget,
-) -> &'f mut Flow {
-    let at = tag as usize;
-    if at >= flows.len() {
-        flows.resize_with(at + 1, || None);
-    }
-    flows[at].get_or_insert_with(|| {
-        let connection = Connection::new(plan.policy, plan.limits, budget.clone());
-        Box::new(Flow { connection, lost: Lost::default(), cut: None })
-    })
 }
 
 impl Flow {

@@ -27,16 +27,16 @@ use crate::packet::NO_WSCALE;
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    half: [Half; 2],
+    pub(super) half: [Half; 2],
     /// Window scale of each end's SYN; None before one was seen.
-    scale: [Option<u8>; 2],
+    pub(super) scale: [Option<u8>; 2],
     policy: Policy,
     limits: Limits,
     budget: Budget,
-    epoch: u32,
-    before: [Counts; 2],
+    pub(super) epoch: u32,
+    pub(super) before: [Counts; 2],
     /// What each end acknowledged in its last FIN that was in doubt.
-    unsure: [Option<u32>; 2],
+    pub(super) unsure: [Option<u32>; 2],
 }
 
 impl Connection {

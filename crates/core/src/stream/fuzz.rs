@@ -5,9 +5,17 @@ use super::{Budget, Checksum, Connection, Event, Kind, Limits, Origin, Policy, S
 /// Reads bytes as segments, runs them through a connection and gives the names of what was reported.
 ///
 /// # Panics
-/// If a stream has a hole that is no gap, a captured byte is not accounted for, or a bound is not held.
+/// If a stream has a hole that is no gap, a captured byte is not accounted for, a bound is not held, or a rest
+/// between two segments changes anything.
 pub fn fuzz_bytes(data: &[u8]) -> Vec<&'static str> {
-    let Some((&[setup, tight], mut rest)) = data.split_first_chunk::<2>() else { return Vec::new() };
+    let (names, events) = pass(data, false);
+    assert_eq!(pass(data, true).1, events, "a rest changes what is said");
+    names
+}
+
+/// The names of what is reported, and all of it. `rests`: the connection rests whenever it can.
+fn pass(data: &[u8], rests: bool) -> (Vec<&'static str>, Vec<String>) {
+    let Some((&[setup, tight], mut rest)) = data.split_first_chunk::<2>() else { return Default::default() };
     let policy = Policy::ALL[usize::from(setup) % Policy::ALL.len()];
     let held = if tight & 1 == 0 { 1 << 20 } else { 600 };
     let history = if tight & 2 == 0 { 1 << 16 } else { 300 };
@@ -57,6 +65,12 @@ pub fn fuzz_bytes(data: &[u8]) -> Vec<&'static str> {
             connection.mark_cut((more & 8 != 0).then_some([u64::from(more) << 30; 2]));
         }
         connection.segment(&segment, &mut |event| seen.note(event));
+        if rests {
+            connection = match connection.rest() {
+                Ok(resting) => resting.wake(policy, limits, &budget),
+                Err(busy) => *busy,
+            };
+        }
         let now = [connection.held(0), connection.held(1)];
         assert!(now.iter().all(|n| *n <= held), "{now:?} bytes are held");
     }
@@ -74,7 +88,7 @@ pub fn fuzz_bytes(data: &[u8]) -> Vec<&'static str> {
             (own.data, own.gaps, own.other, own.refused)
         );
     }
-    seen.names
+    (seen.names, seen.events)
 }
 
 #[derive(Default)]
@@ -91,10 +105,12 @@ struct Dir {
 struct Seen {
     dir: [Dir; 2],
     names: Vec<&'static str>,
+    events: Vec<String>,
 }
 
 impl Seen {
     fn note(&mut self, event: &Event<'_>) {
+        self.events.push(format!("{event:?}"));
         let own = &mut self.dir[usize::from(event.dir)];
         if own.epoch != event.epoch {
             assert!(own.epoch < event.epoch);

@@ -65,7 +65,7 @@ pub(super) struct Half {
     /// What is taken from the budget for `store` and `aside`.
     pub charged: usize,
     pub good_data: bool,
-    good_any: bool,
+    pub good_any: bool,
     pub offload: bool,
     pub last: Origin,
     pub counts: Counts,

@@ -111,6 +111,18 @@ impl History {
         }
     }
 
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.gaps.is_empty()
+    }
+
+    /// In no more memory than it needs.
+    pub fn at_rest(mut self) -> Self {
+        self.pieces.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        self
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self, budget: &Budget) {
         budget.give_history(self.cost() + self.gaps.len() * GAP);

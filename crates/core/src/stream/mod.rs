@@ -23,6 +23,7 @@ mod history;
 mod place;
 mod policy;
 mod ranges;
+mod resting;
 mod segment;
 mod store;
 
@@ -40,4 +41,5 @@ pub use conn::Connection;
 pub use event::{Anomaly, Counts, Event, GapReason, Kind, Out};
 pub use fuzz::fuzz_bytes;
 pub use policy::Policy;
+pub use resting::Resting;
 pub use segment::{Checksum, Origin, Segment};

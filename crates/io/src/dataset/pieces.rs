@@ -387,7 +387,8 @@ impl Pieces {
         }
         if !full && stream.notes.len() < LISTED {
             if stream.notes.len() == stream.notes.capacity() {
-                stream.notes.reserve_exact(2 + stream.notes.len() / 2);
+                // Of most there is one: the FIN.
+                stream.notes.reserve_exact(1 + stream.notes.len() / 2);
             }
             stream.notes.push(noted);
             self.listed += 1;

@@ -85,7 +85,7 @@ pub struct Result {
     /// The flows: of the whole data set.
     pub flows: Flows,
     /// Those that were rebuilt and were not told yet, by `flow_id`.
-    pub rebuilt: std::vec::IntoIter<Rebuilt>,
+    pub rebuilt: Untold,
     /// Bytes written.
     pub bytes: u64,
     /// The most bytes that ever waited, and were remembered.
@@ -94,6 +94,37 @@ pub struct Result {
     pub totals: Totals,
     /// Flows with fewer bytes have no files.
     least: u64,
+}
+
+/// What was rebuilt, flow by flow. Each is put together when it is told: many are kept, one is looked at.
+pub struct Untold {
+    flows: Flows,
+    /// `flow_id` and tag.
+    order: std::vec::IntoIter<(u32, u32)>,
+    /// Two a tag.
+    streams: Vec<Option<Box<Stream>>>,
+    /// By tag; of TCP.
+    outcomes: Vec<Outcome>,
+    /// Flows of which there is nothing are told, too.
+    all: bool,
+}
+
+impl Iterator for Untold {
+    type Item = Rebuilt;
+
+    fn next(&mut self) -> Option<Rebuilt> {
+        loop {
+            let (id, tag) = self.order.next()?;
+            let outcome = self.outcomes.binary_search_by_key(&tag, |outcome| outcome.tag);
+            let outcome = outcome.ok().map(|at| self.outcomes[at]);
+            let at = tag as usize * 2;
+            let streams = [at, at + 1].map(|at| self.streams.get_mut(at).and_then(Option::take));
+            if self.all || outcome.is_some() || streams.iter().any(Option::is_some) {
+                let (client, _) = client(self.flows.flow(id));
+                return Some(Rebuilt { id, client, streams, outcome });
+            }
+        }
+    }
 }
 
 impl Result {
@@ -227,7 +258,7 @@ impl Streams {
             (flows, ids)
         };
         let spooled = matches!(drain, Drain::Spool(_));
-        let (mut streams, bytes) = match drain {
+        let (streams, bytes) = match drain {
             Drain::Pieces(mut pieces) => {
                 let width = width(&flows);
                 for (tag, &id) in ids.iter().enumerate() {
@@ -247,21 +278,12 @@ impl Streams {
                 (Vec::new(), 0)
             }
         };
-        let mut rebuilt: Vec<Rebuilt> = Vec::new();
-        let mut outcomes = outcomes.into_iter().peekable();
-        streams.resize_with(streams.len().max(ids.len() * 2), || None);
-        for (tag, &id) in ids.iter().enumerate() {
-            let outcome = outcomes.next_if(|o| o.tag as usize == tag);
-            let both = [streams[tag * 2].take(), streams[tag * 2 + 1].take()];
-            if outcome.is_none() && both.iter().all(Option::is_none) && !spooled {
-                continue;
-            }
-            let (client, _) = client(flows.flow(id));
-            rebuilt.push(Rebuilt { id, client, streams: both, outcome });
-        }
-        rebuilt.sort_by_key(|r| r.id);
+        let mut order: Vec<(u32, u32)> = ids.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        let (all, order) = (spooled, order.into_iter());
+        let rebuilt = Untold { flows: flows.clone(), order, streams, outcomes, all };
         let totals = Totals::default();
-        Ok(Result { flows, rebuilt: rebuilt.into_iter(), bytes, peak, totals, least })
+        Ok(Result { flows, rebuilt, bytes, peak, totals, least })
     }
 }
 
