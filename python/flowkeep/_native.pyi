@@ -543,6 +543,7 @@ class Searcher:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self:
         """Raises flowkeep.errors.UsageError for a pattern that cannot be looked for."""
     def file(
@@ -589,6 +590,7 @@ class Rebuilder:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self: ...
     def file(
         self,

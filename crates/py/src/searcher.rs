@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::errors::{named, to_python};
 use super::flows::FlowTable;
+use super::index::Index;
 use super::select::Given;
 use super::{reports, settings, watch};
 
@@ -24,7 +25,7 @@ impl Searcher {
     #[pyo3(signature = (
         pattern, *, regex=false, ignore_case=false, flows=None, ids=Vec::new(), most=10_000,
         jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216,
-        filter=None
+        filter=None, index=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -42,13 +43,18 @@ impl Searcher {
         tcp_idle_ns: i64,
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
+        index: Option<PyRef<'_, Index>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         let kind = if regex { Kind::Regex } else { Kind::Bytes };
         let pattern = Pattern::new(pattern, kind, ignore_case).map_err(|why| named(py, "UsageError", why))?;
         let wanted = flows.as_ref().map(|flows| (&flows.0, &ids[..]));
-        let search = Search::new(settings, pattern, wanted, most)
+        let mut search = Search::new(settings, pattern, wanted, most)
             .map_err(|error| to_python(py, Path::new("-"), error))?;
+        if let Some(index) = index {
+            let wanted = index.wanted(py, flows.as_deref(), &ids)?;
+            search.use_index(index.0.clone(), wanted);
+        }
         Ok(Self(Mutex::new(Some(search))))
     }
 
