@@ -17,7 +17,9 @@ __all__ = [
     "CacheReader",
     "Capture",
     "Carver",
+    "CodedFlows",
     "Extractor",
+    "FlowParts",
     "FlowTable",
     "Index",
     "Models",
@@ -30,6 +32,7 @@ __all__ = [
     "build_index",
     "curve_cutoffs",
     "drop_privileges",
+    "exchange",
     "ledger_curve",
     "ledger_first_ts",
     "ledger_flows",
@@ -158,12 +161,12 @@ class Summary:
     def to_bytes(self) -> bytes: ...
     def merge(self, following: Summary, *, cutting: bool = False) -> None:
         """Join the summary of the piece that follows. ``cutting``: as trim counts, sessions that go on in a
-        trimmed file have
-        come to what its ledger says, also when the files before it are not known."""
+        trimmed file have come to what its ledger says, also when the files before it are not known.
+        Raises SummaryError when the two do not fit each other."""
     def part(self, number: int, parts: int) -> Summary:
         """One of so many parts, by pairs of addresses. Parts merge as wholes do, when none ``crosses``."""
     def join(self, part: Summary) -> None:
-        """Take in another part of the same pieces."""
+        """Take in another part of the same pieces. Raises SummaryError when it is not one."""
     def met_by(self, piece: Summary) -> Summary:
         """Of this carry, what the piece can meet: a pass over the piece decides from it as from the whole
         carry."""
@@ -174,7 +177,8 @@ class Summary:
         """The traffic ends here: fragments that still wait for the first one of their datagram belong to
         flows of their own."""
     def begins(self) -> bytes:
-        """Number of each flow's first packet in the traffic, ascending: 64 bits each, little-endian."""
+        """The name of each flow, by ``flow_id``: the number in the traffic of the packet by which it became
+        known, 64 bits, little-endian. It stays when more is merged."""
     def __len__(self) -> int: ...
     @property
     def crosses(self) -> bool:
@@ -203,6 +207,8 @@ class FlowTable:
         ``bytes``, ``packets`` and ``payload_bytes`` (both directions together) are understood.
 
         Raises ValueError for an unknown column."""
+    def coded(self, plain: list[str] = ...) -> CodedFlows:
+        """The rows with numbers for texts, but for the columns named in ``plain``."""
     def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
         """Per row: 1 if the client's address is in one of the networks (address of 4 or 16 bytes, bits
         that count), 2 if the server's is, 3 for both."""
@@ -228,6 +234,31 @@ class FlowTable:
         packet because too many waited."""
     def write_arrow(self, path: str) -> int:
         """Write an Arrow IPC file ("-" is stdout); returns the bytes written."""
+
+@final
+class FlowParts:
+    """Which captures hold packets of each flow: one row a flow and capture, by ``flow_id``, then by capture.
+    Columns
+    ``flow_id``, ``file`` (number of the capture), ``client_packets``, ``server_packets``, ``client_bytes``,
+    ``server_bytes`` (before it was ever trimmed), ``packets_left`` (there now), ``first_ts``, ``last_ts``
+    (ns)."""
+
+    def __len__(self) -> int: ...
+    def of(self, first: int, end: int) -> FlowParts:
+        """Those of flows with a ``flow_id`` from ``first`` to before ``end``."""
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """As an Arrow C stream (PyCapsule interface)."""
+
+@final
+class CodedFlows:
+    """The flow table with each text once, in one batch. A column of text holds unsigned integers, the
+    smallest that do: numbers of :meth:`texts`."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The table as an Arrow C stream (PyCapsule interface)."""
+    def texts(self) -> dict[str, list[str]]:
+        """Of each such column its texts by number. They ascend: addresses as numbers, IPv4 first, others as
+        text."""
 
 @final
 class Models:
@@ -291,6 +322,7 @@ class Scanner:
         identify: bool = False,  # the columns of docs/guide/identify.md too, behind all others
         models: Models | None = None,  # with identify: these protocols, too
         sampled: bool = False,  # with identify: keep how each flow begins, for FlowTable.learn
+        parts: bool = False,  # keep which capture holds what of each flow, for parts()
     ) -> Self: ...
     def file(self, path: str, *, ledger: str | None = None, progress: _Progress | None = None) -> FileScan:
         """Read one capture ("-" is stdin)."""
@@ -301,6 +333,8 @@ class Scanner:
         from 100 bytes, the last one covers the rest."""
     def flows(self, *, community_seed: int = 0) -> FlowTable:
         """The flows of everything read so far. The data set is over then: it begins anew."""
+    def parts(self) -> FlowParts | None:
+        """What each capture holds of the flows that were given last; once."""
 
 @type_check_only
 class FileTrim(FileScan):
@@ -350,7 +384,9 @@ class Trimmer:
         # they are not cut), and the name for ledgers; the first that fits a flow counts; at most 254
         services: Sequence[str] | None = None,  # names that _Which counts
         identify: bool = False,  # find out what the flows speak; needs measure() first
-        carry: Summary | None = None,  # go on behind this traffic
+        # Go on behind this traffic. It knows no services and not TrimPCAP's state; a tail needs totals.
+        carry: Summary | None = None,
+        totals: Summary | None = None,  # of all traffic, for a tail: what flows come to; measure() each file
     ) -> Self: ...
     def carry(self, ledger: str, *, measuring: bool = False) -> None:
         """Go on behind a file of which only the ledger is read, in the first pass or in that which cuts.
@@ -522,6 +558,7 @@ class Searched(TypedDict):
     unlisted: int  # fragments that waited for their first one, with more matches than are listed of one
     aside: int  # packets of no flow, or of flows beyond max_flows: not looked at
     flows: FlowTable
+    begins: bytes  # names of the flows, as Summary.begins gives them
 
 @final
 class Searcher:
@@ -543,6 +580,7 @@ class Searcher:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
         index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self:
         """Raises flowkeep.errors.UsageError for a pattern that cannot be looked for."""
@@ -590,6 +628,7 @@ class Rebuilder:
         tcp_idle_ns: int = 0,
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
+        carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
         index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self: ...
     def file(
@@ -761,6 +800,9 @@ def drop_privileges(user: str | None = None) -> None:
 
     Raises flowkeep.errors.UsageError for a user that there is not, and OSError when something is left, as
     when other threads run already."""
+
+def exchange(one: str, other: str) -> None:
+    """Let two files or folders change places in one step. Raises OSError, also where the system cannot."""
 
 def overlap_policies() -> list[str]:
     """Names of the rules for conflicting bytes."""

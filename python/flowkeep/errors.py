@@ -13,7 +13,8 @@
     ├── CacheError (10)         the cache cannot be reached, or its answer is not whole
     ├── ModelError (11)         a model of a learnt protocol is broken
     ├── SummaryError (12)       a summary of a piece of a data set cannot be read
-    └── ClusterError (13)       the cluster cannot be reached, or lacks what the work needs
+    ├── ClusterError (13)       the cluster cannot be reached, or lacks what the work needs
+    └── LakeError (14)          a lake of flows, or a file of it, cannot be read
 
 Exit status 0 is done, 1 is done but some input was damaged or skipped.
 """
@@ -91,3 +92,9 @@ class ClusterError(FlowkeepError):
     """The cluster cannot be reached, or its workers cannot do the work."""
 
     exit_status = 13
+
+
+class LakeError(FlowkeepError):
+    """A folder is no lake of flows, or a file of it is broken, forged or of another version."""
+
+    exit_status = 14

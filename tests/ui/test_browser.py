@@ -146,7 +146,7 @@ def test_rows_are_selected_by_keyboard(look: Looked) -> None:
 
 @pytest.mark.parametrize(("page", "text"), [
     ("Files", "traffic.pcap"), ("Hosts", "192.0.2.80"), ("Services", "10.0.0.53"), ("Protocols", "http"),
-    ("Timeline", "Bytes over time"), ("Trim", "would turn"),
+    ("Timeline", "Drag across the picture"), ("Trim", "would turn"),
 ])  # fmt: skip
 def test_each_page(look: Looked, page: str, text: str) -> None:
     look.page.get_by_role("tab", name=page).click()
@@ -162,7 +162,7 @@ def test_a_cutoff_is_tried_and_carried_out(look: Looked, capture: Path) -> None:
     page.get_by_role("tab", name="Trim").click()
     page.wait_for_selector("text=/would turn .* into/")
     page.get_by_text("Trim…").click()
-    page.get_by_label("Cutoff").fill("10kB")
+    page.get_by_role("textbox", name="Cutoff").fill("10kB")
     page.get_by_label("Folder").fill(str(capture.parent / "small"))
     look.picture("trim-dialog")
     page.get_by_role("button", name="Trim", exact=True).click()
@@ -197,50 +197,5 @@ def test_upload_append_and_leave_away(chromium: Any, capture: Path, tmp_path: Pa
     page.get_by_text("Leave away").click()
     page.get_by_role("tab", name="Flows").click()
     look.shown("1 of 1 flows")
-    look.close()
-    served.stop()
-
-
-EVIL = "<img src=x onerror=window.pwned=1>\x1b[31m\u202e</script><script>window.pwned=2</script>"
-
-
-def test_a_hostile_capture_changes_nothing_on_the_page(chromium: Any, tmp_path: Path) -> None:
-    lines = f"GET / HTTP/1.1\r\nHost: {EVIL}\r\nX: {EVIL}\r\n\r\n".encode()
-    name = b"\x07<b>evil\x03com\x00"
-    answer = (
-        b"\x12\x34\x81\x80\0\1\0\1\0\0\0\0" + name + b"\0\1\0\1" + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x0a\0\0\2"
-    )
-    path = tmp_path / "<img src=x onerror=window.pwned=3>.pcap"
-    path.write_bytes(wire.pcap(wire.merged(
-        wire.tcp_session(script=[("c", lines), ("s", lines)], server="10.0.0.2:80"),
-        wire.udp_dialogue(script=[("c", b"\x12\x34\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1"), ("s", answer)]),
-    )))  # fmt: skip
-    served = Served(path)
-    look = Looked(chromium, served.url)
-    look.shown("2 of 2 flows")
-    page = look.page
-    for tab in ("Files", "Hosts", "Services", "Protocols", "Timeline", "Trim", "Flows"):
-        page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(300)
-    for row in (1, 0):
-        page.locator(".ag-row").nth(row).dblclick()
-        page.wait_for_selector("#nothing, .fk-client, .fk-server, .fk-mark")
-        page.get_by_role("tab", name="Details").click()
-        page.get_by_role("tab", name="Anomalies").click()
-        page.get_by_role("tab", name="Transcript").click()
-        page.locator(".ag-row").nth(row).click(button="right")
-        page.wait_for_selector("text=Copy as text")
-        page.keyboard.press("Escape")
-        page.wait_for_selector("text=Copy as text", state="hidden")
-    page.wait_for_selector(".fk-client:has-text('onerror')")
-    look.picture("hostile")
-    assert page.evaluate("window.pwned") is None
-    assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
-    text = page.evaluate("document.body.innerText")
-    assert "\x1b" not in text and "\u202e" not in text
-    rows = served.ask("api/flows?limit=10")["rows"]
-    assert all(
-        "\x1b" not in str(value) and "\u202e" not in str(value) for row in rows for value in row.values()
-    )
     look.close()
     served.stop()

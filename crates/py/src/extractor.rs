@@ -53,7 +53,7 @@ impl Extractor {
         carry: Option<PyRef<'_, Summary>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
-        let settings = Summary::settle(carry.as_ref(), settings);
+        let settings = Summary::settle(py, carry.as_ref(), settings)?;
         let compression = match compression {
             "none" => None,
             name => Some(Compression::by_name(name).ok_or_else(|| {

@@ -13,7 +13,9 @@ mod index;
 mod ledgers;
 mod live;
 mod models;
+mod parts;
 mod rebuilder;
+mod remote;
 mod reports;
 mod scanner;
 mod searcher;
@@ -37,6 +39,7 @@ static MEMORY: flowkeep_io::memory::LargePages = flowkeep_io::memory::LargePages
 /// The native core of flowkeep; see `_native.pyi`.
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    flowkeep_io::remote::set_places(Box::new(remote::Outside));
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
@@ -48,7 +51,9 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<live::Capture>()?;
     m.add_function(wrap_pyfunction!(live::drop_privileges, m)?)?;
     m.add_class::<flows::FlowTable>()?;
+    m.add_class::<parts::FlowParts>()?;
     m.add_class::<summary::Summary>()?;
+    m.add_class::<flows::CodedFlows>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;
@@ -62,6 +67,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(ledgers::parse_curve, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_curve, m)?)?;
     m.add_function(wrap_pyfunction!(ledgers::ledger_flows, m)?)?;
+    m.add_function(wrap_pyfunction!(exchange, m)?)?;
     m.add_function(wrap_pyfunction!(protocols, m)?)?;
     m.add_class::<models::Models>()?;
     m.add_function(wrap_pyfunction!(models::merge_models, m)?)?;
@@ -114,6 +120,12 @@ fn probe(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
 fn ledger_first_ts(py: Python<'_>, ledger: PathBuf, size: u64) -> (bool, Option<i64>) {
     let found = py.detach(|| flowkeep_io::probe::ledger_first_ts(&ledger, size));
     (found.is_some(), found.flatten())
+}
+
+/// Lets two folders change places in one step.
+#[pyfunction]
+fn exchange(one: PathBuf, other: PathBuf) -> PyResult<()> {
+    Ok(flowkeep_io::exchange::exchange(&one, &other)?)
 }
 
 /// How captures are read, from the arguments of both classes.

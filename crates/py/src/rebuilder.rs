@@ -13,6 +13,7 @@ use super::errors::{named, to_python};
 use super::flows::FlowTable;
 use super::index::Index;
 use super::select::Given;
+use super::summary::Summary;
 use super::{reports, settings, watch};
 
 /// Names of the overlap policies.
@@ -43,7 +44,7 @@ impl Rebuilder {
     #[pyo3(signature = (
         flows, ids, out, *, shown=None, spool=false, as_seen=false, overlap="first", gaps="split", frames=false,
         versions=false, udp=false, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
-        max_flows=16_777_216, filter=None, index=None
+        max_flows=16_777_216, filter=None, carry=None, index=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -66,9 +67,11 @@ impl Rebuilder {
         tcp_idle_ns: i64,
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
+        carry: Option<PyRef<'_, Summary>>,
         index: Option<PyRef<'_, Index>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
+        let settings = Summary::settle(py, carry.as_ref(), settings)?;
         let unknown = |what: &str, name: &str| {
             named(py, "UsageError", format!("{what} {name:?} is not one that is known"))
         };
@@ -94,6 +97,9 @@ impl Rebuilder {
         let chosen = flows.as_ref().map(|flows| (&flows.0, ids));
         let failed = |error| to_python(py, &out, error);
         let mut streams = Streams::new(settings, chosen, plan, drain).map_err(failed)?;
+        if let Some(carry) = carry {
+            streams.go_on_behind(&carry.0);
+        }
         if let Some(index) = index {
             streams.use_index(index.0.clone()).map_err(failed)?;
         }

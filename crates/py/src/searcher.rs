@@ -13,6 +13,7 @@ use super::errors::{named, to_python};
 use super::flows::FlowTable;
 use super::index::Index;
 use super::select::Given;
+use super::summary::Summary;
 use super::{reports, settings, watch};
 
 /// Goes over captures one after another and lists where a pattern stands in the payloads.
@@ -25,7 +26,7 @@ impl Searcher {
     #[pyo3(signature = (
         pattern, *, regex=false, ignore_case=false, flows=None, ids=Vec::new(), most=10_000,
         jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216,
-        filter=None, index=None
+        filter=None, carry=None, index=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -43,14 +44,19 @@ impl Searcher {
         tcp_idle_ns: i64,
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
+        carry: Option<PyRef<'_, Summary>>,
         index: Option<PyRef<'_, Index>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
+        let settings = Summary::settle(py, carry.as_ref(), settings)?;
         let kind = if regex { Kind::Regex } else { Kind::Bytes };
         let pattern = Pattern::new(pattern, kind, ignore_case).map_err(|why| named(py, "UsageError", why))?;
         let wanted = flows.as_ref().map(|flows| (&flows.0, &ids[..]));
-        let mut search = Search::new(settings, pattern, wanted, most)
-            .map_err(|error| to_python(py, Path::new("-"), error))?;
+        let search = match carry {
+            Some(carry) => Search::behind(&carry.0, settings, pattern, wanted, most),
+            None => Search::new(settings, pattern, wanted, most),
+        };
+        let mut search = search.map_err(|error| to_python(py, Path::new("-"), error))?;
         if let Some(index) = index {
             let wanted = index.wanted(py, flows.as_deref(), &ids)?;
             search.use_index(index.0.clone(), wanted);
@@ -95,6 +101,8 @@ impl Searcher {
         dict.set_item("unjoined", counts.unjoined)?;
         dict.set_item("unlisted", counts.unlisted)?;
         dict.set_item("aside", counts.aside)?;
+        let begins: Vec<u8> = done.begins.iter().flat_map(|name| name.to_le_bytes()).collect();
+        dict.set_item("begins", PyBytes::new(py, &begins))?;
         dict.set_item("flows", Py::new(py, FlowTable(done.flows))?)?;
         Ok(dict)
     }

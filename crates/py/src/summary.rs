@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use flowkeep_core::flow::Left;
 use flowkeep_core::packet::Seed;
 use flowkeep_io::dataset::{Error, Settings, Summary as Core};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use super::errors::{to_python, written};
+use super::errors::{named, to_python, written};
 use super::flows::FlowTable;
 use super::select::Given;
 use super::{random_seed, reports, settings, watch};
@@ -22,12 +23,18 @@ impl Summary {
         self.0.table().seed()
     }
 
-    /// Settings for a pass that goes on from a carry.
-    pub fn settle(carry: Option<&PyRef<'_, Self>>, settings: Settings) -> Settings {
-        match carry {
-            Some(carry) => Settings { seed: carry.seed(), ..settings },
-            None => settings,
+    /// Settings for a pass that goes on from a carry, which must have been made with the same.
+    pub fn settle(py: Python<'_>, carry: Option<&PyRef<'_, Self>>, settings: Settings) -> PyResult<Settings> {
+        let Some(carry) = carry else { return Ok(settings) };
+        let wrong =
+            |why: &str| Err(named(py, "UsageError", format!("from this summary no pass can go on: {why}")));
+        if carry.0.table().left() != Left::Start {
+            return wrong("it is of a piece; merge it to Summary.start() first");
         }
+        if *carry.0.table().rules() != settings.rules {
+            return wrong("it was made by other settings for idle times or the number of flows");
+        }
+        Ok(Settings { seed: carry.seed(), ..settings })
     }
 }
 
@@ -87,19 +94,20 @@ impl Summary {
     }
 
     #[pyo3(signature = (following, *, cutting=false))]
-    fn merge(&mut self, py: Python<'_>, following: PyRef<'_, Self>, cutting: bool) {
+    fn merge(&mut self, py: Python<'_>, following: PyRef<'_, Self>, cutting: bool) -> PyResult<()> {
         let (mine, following) = (&mut self.0, following.0.clone());
-        py.detach(|| mine.merge(following, cutting));
+        let done = py.detach(|| mine.merge(following, cutting));
+        done.map_err(|error| to_python(py, &PathBuf::from("summary"), error))
     }
 
-    fn part(&self, py: Python<'_>, number: u32, parts: u32) -> PyResult<Self> {
-        let part = py.detach(|| self.0.part(number, parts));
-        part.map(Self).map_err(|error| to_python(py, &PathBuf::from("part"), error))
+    fn part(&self, py: Python<'_>, number: u32, parts: u32) -> Self {
+        Self(py.detach(|| self.0.part(number, parts)))
     }
 
-    fn join(&mut self, py: Python<'_>, part: PyRef<'_, Self>) {
+    fn join(&mut self, py: Python<'_>, part: PyRef<'_, Self>) -> PyResult<()> {
         let (mine, part) = (&mut self.0, &part.0);
-        py.detach(|| mine.join(part));
+        let done = py.detach(|| mine.join(part));
+        done.map_err(|error| to_python(py, &PathBuf::from("summary"), error))
     }
 
     fn met_by(&self, py: Python<'_>, piece: PyRef<'_, Self>) -> Self {

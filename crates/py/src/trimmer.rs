@@ -74,7 +74,7 @@ impl Trimmer {
         cutoff, *, count="frame", per_direction=false, control="keep", rest="cut", sample=0, tail=0,
         compat=None, ledger=false, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000,
         tcp_idle_ns=0, max_flows=16_777_216, filter=None, depths=None, services=None, identify=false,
-        carry=None
+        carry=None, totals=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -99,6 +99,7 @@ impl Trimmer {
         services: Option<Vec<String>>,
         identify: bool,
         carry: Option<PyRef<'_, Summary>>,
+        totals: Option<PyRef<'_, Summary>>,
     ) -> PyResult<Self> {
         let wrong = |what: &str, value: &str| {
             named(py, "UsageError", format!("{what} {value:?} is not one that is known"))
@@ -126,7 +127,16 @@ impl Trimmer {
             tail,
         };
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
-        let settings = Summary::settle(carry.as_ref(), settings);
+        let settings = Summary::settle(py, carry.as_ref(), settings)?;
+        let unknown = [
+            (compat.is_some(), "TrimPCAP's rules"),
+            (identify, "cutoffs by service"),
+            (policy.tail > 0 && totals.is_none(), "a tail without totals"),
+        ];
+        if let Some((_, what)) = unknown.iter().find(|(asked, _)| carry.is_some() && *asked) {
+            let why = format!("a carry does not know what {what} would need");
+            return Err(named(py, "UsageError", why));
+        }
         let trim = match compat {
             None => {
                 let trim = Trim::new(settings, policy, ledger);
@@ -145,8 +155,12 @@ impl Trimmer {
             Some("trimpcap") => Trim::new(settings, policy, ledger).as_trimpcap(cutoff),
             Some(other) => return Err(wrong("compat", other)),
         };
-        Ok(Self(match carry {
+        let trim = match carry {
             Some(carry) => trim.behind(&carry.0),
+            None => trim,
+        };
+        Ok(Self(match totals {
+            Some(whole) => trim.with_totals(&whole.0),
             None => trim,
         }))
     }

@@ -17,6 +17,7 @@ from .stream import complain, discard, talk
 COMMANDS = (
     "trim",
     "flows",
+    "find",
     "hosts",
     "services",
     "extract",
@@ -26,6 +27,7 @@ COMMANDS = (
     "index",
     "info",
     "carve",
+    "lake",
     "learn",
     "cache",
     "retain",

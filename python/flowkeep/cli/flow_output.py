@@ -53,6 +53,18 @@ def listing(command: F) -> F:
     return command
 
 
+def listing_or_lake(command: F) -> F:
+    """The same, with one format more."""
+    command = listing(command)
+    for option in command.__click_params__:  # type: ignore[attr-defined]
+        if option.name == "form":
+            option.type = click.Choice(["table", *FORMATS, "lake"])
+            option.help = (
+                f"How the flows are written; lake: into a folder.  {BY_ENDING[:-1]}; lake for FOLDER/]"
+            )
+    return command
+
+
 def listing_format(form: str | None, output: str) -> str:
     """The format to write. Raises UsageError for a binary one on a terminal."""
     form = choose_format(form, output, FORMATS)

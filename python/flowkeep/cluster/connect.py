@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,10 @@ def connected(where: str) -> Iterator[Client]:
     Raises UsageError, and ClusterError when nobody answers or the workers have another flowkeep.
     """
     distributed = _dask()
+    # It tells of a lost connection with tracebacks; what the user is to know is an error of ours.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     kind, _, rest = where.partition(":")
     if kind == "local":
         if not rest.isdecimal() or not 1 <= int(rest) <= 1024:
@@ -40,7 +45,7 @@ def connected(where: str) -> Iterator[Client]:
         cluster = distributed.LocalCluster(
             n_workers=int(rest),
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
             silence_logs=50,
         )

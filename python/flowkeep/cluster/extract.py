@@ -4,39 +4,72 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .. import _native
-from ..errors import UsageError
+from ..errors import OutputError, UsageError
 from ..flow import DETAILS, IDENTIFIED, ReadOptions
 from ..ops import extract as ops
 from ..ops.export import check_target
 from ..ops.extract import ExtractPlan, ExtractReport
 from ..ops.meter import Progress
 from ..ops.reading import check_filter
+from ..paths import STANDARD
+from ..places import Place
 from ..select.query import FlowQuery
 from .connect import is_local
 from .flows import listed
-from .fold import Piece, joined
+from .fold import Piece, cut_up, joined
 from .places import Where
 from .run import Steps, Task, run
-from .spool import Spool, digest, opened
+from .spool import Spool, digest, opened, work
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _WORD = 8
+_HEAD = 24
+"""Bytes of the header of a pcap file."""
 
 
 def _take(
-    piece: Piece, native: dict[str, Any], spool: Spool, carry: tuple[str, ...], wanted: str, form: str, out:
-    str,
-    last: bool,
+    piece: Piece, native: dict[str, Any], spool: Spool, carry: tuple[str, ...], wanted: str | None, form: Any,
+    out: str, last: bool,
 ) -> tuple[_native.FileScan, int, int]:  # fmt: skip
-    """On a worker: the packets of the wanted flows of a capture, in a file of the spool."""
-    behind = joined(spool, carry)
+    """On a worker: the packets of the wanted flows of a capture, or all, in a file of the spool."""
+    ledger = piece.capture.ledger
+    found: list[tuple[_native.FileScan, int, int]] = []
+
+    def write(part: str) -> None:
+        if wanted is None:
+            extractor = _native.Extractor(None, [], part, **native)
+        else:
+            behind = joined(spool, carry)
+            extractor = _native.Extractor(
+                *_chosen(piece, behind, spool, wanted, last), part, carry=behind, **native
+            )
+        scan = extractor.file(
+            os.fspath(piece.capture.path),
+            form=form,
+            ledger=None if ledger is None else os.fspath(ledger),
+            last=last,
+        )
+        packets, size, _ = extractor.finish()
+        found.append((scan, packets, size))
+
+    spool.put(out, write)
+    return found[0]
+
+
+def _chosen(
+    piece: Piece, behind: _native.Summary, spool: Spool, wanted: str, last: bool
+) -> tuple[_native.FlowTable, list[int]]:
+    """The flows up to the end of a piece, and those wanted: they go by the number of their first packet."""
     whole = behind.copy()
     whole.merge(joined(spool, tuple(piece.part(n) for n in range(piece.parts))))
     if last:
@@ -44,18 +77,12 @@ def _take(
     begins, names = whole.begins(), spool.path(wanted).read_bytes()
     chosen = {names[at : at + _WORD] for at in range(0, len(names), _WORD)}
     ids = [n for n in range(len(begins) // _WORD) if begins[_WORD * n : _WORD * (n + 1)] in chosen]
-    ledger = piece.capture.ledger
-    found: list[Any] = []
+    return whole.flows(), ids
 
-    def write(part: str) -> None:
-        extractor = _native.Extractor(whole.flows(), ids, part, carry=behind, **native)
-        beside = None if ledger is None else os.fspath(ledger)
-        scan = extractor.file(os.fspath(piece.capture.path), form=form, ledger=beside, last=last)  # type: ignore[arg-type]
-        packets, size, _ = extractor.finish()
-        found.append((scan, packets, size))
 
-    spool.put(out, write)
-    return found[0]  # type: ignore[no-any-return]
+def _probe(path: str) -> _native.Probe:
+    """On a worker: how a capture begins."""
+    return _native.probe(path)
 
 
 def extract(
@@ -84,61 +111,113 @@ def extract(
         )
     found = where.found
     check_target(plan.output, found.captures, capture=True, force=plan.force)
-    forms, empty = ops.choose_forms(found.captures, plan.form)
-    steps = Steps(2 * found.bytes, progress)
-    with opened(spool, local=is_local(client)) as folder:
-        folded = listed(client, where, options, folder, steps)
-        flows = folded.flows()
-        choice = query.choose(flows)
-        begins = folded.whole().begins()
-        wanted = b"".join(begins[_WORD * n : _WORD * (n + 1)] for n in choice.ids)
-        name = f"{digest(folded.name, wanted.hex())}.flows"
-        folder.put(name, lambda part: _save(part, wanted))
-        report = ExtractReport(
-            plan.output, len(choice.ids), len(flows), skipped=list(found.skipped), unmatched=choice.unmatched
-        )
+    everything = not query and not query.invert
+    steps = Steps((1 if everything else 2) * found.bytes, progress)
+    forms, empty = ops.choose_forms(found.captures, plan.form, _probes(client, where))
+    report = ExtractReport(plan.output, 0, 0, skipped=list(found.skipped))
+    with opened(spool, work("extract", found, options), local=is_local(client)) as folder:
+        wanted: str | None = None
+        if everything:
+            pieces, native = cut_up(where, options)
+            carries: list[tuple[str, ...]] = [()] * len(pieces)
+        else:
+            folded = listed(client, where, options, folder, steps)
+            flows = folded.flows()
+            choice = query.choose(flows)
+            begins = folded.whole().begins()
+            names = b"".join(begins[_WORD * n : _WORD * (n + 1)] for n in choice.ids)
+            wanted = f"{digest(folded.name, names.hex())}.flows"
+            folder.put(wanted, lambda part: _save(part, names))
+            report.flows, report.of_flows, report.unmatched = len(choice.ids), len(flows), choice.unmatched
+            pieces, native = folded.pieces, folded.native
+            carries = [folded.carry(piece.number) for piece in pieces]
         tasks = [
             Task(
                 f"take-{piece.number}", _take,
-                (piece, folded.native, folder, folded.carry(piece.number), name, forms[piece.number],
-                 f"{name}.{piece.number}.{forms[piece.number]}", piece is folded.pieces[-1]),
+                (piece, native, folder, carries[piece.number], wanted, form,
+                 f"{piece.name}.{digest(wanted, form)}.part", piece is pieces[-1]),
                 piece.capture.size, where.workers[piece.number],
             )
-            for piece in folded.pieces
+            for piece, form in zip(pieces, forms, strict=True)
         ]  # fmt: skip
         parts: dict[int, tuple[_native.FileScan, int, int]] = {}
         for done in run(client, tasks, steps):
+            piece = done.task.args[0]
             if done.error is not None:
-                raise done.error
-            parts[done.task.args[0].number] = done.value
-        for k in range(len(folded.pieces)):
+                raise piece.named(done.error)
+            piece.named(done.value[0])
+            parts[piece.number] = done.value
+        for k in range(len(pieces)):
             scan, packets, size = parts[k]
             report.scans.append(scan)
             report.packets += packets
             report.bytes += size
         check_filter(report.scans)
-        with ops.made(plan.output) as target:
-            link, nanoseconds = empty or (None, False)
-            nothing = _native.Extractor(flows.native, [], os.fspath(target), **folded.native)
-            nothing.finish(empty_link=link, nanoseconds=nanoseconds)
-            joined_files = [folder.path(task.args[6]) for task in tasks]
-            report.out_bytes = _join(
-                joined_files, target, header=0 if empty is None else target.stat().st_size
-            )
+        with ops.made(plan.output) as target, _open(target) as out:
+            report.out_bytes = _join([folder.path(task.args[6]) for task in tasks], forms, out)
+            if report.out_bytes == 0 and empty is not None:
+                folder.put("empty.pcap", lambda part: _nothing(part, *empty))
+                report.out_bytes = out.write(folder.path("empty.pcap").read_bytes())
+                out.flush()
     return report
+
+
+def _probes(client: Client, where: Where) -> list[_native.Probe] | None:
+    """How the captures begin, when they are not here."""
+    if not any(where.workers):
+        return None
+    captures, found = where.found.captures, dict[int, _native.Probe]()
+    tasks = [
+        Task(f"probe-{n}", _probe, (os.fspath(capture.path),), 0, where.workers[n])
+        for n, capture in enumerate(captures)
+    ]
+    places = {task.name: n for n, task in enumerate(tasks)}
+    for done in run(client, tasks, Steps(0, None)):
+        if done.error is not None:
+            raise done.error
+        found[places[done.task.name]] = done.value
+    return [found[n] for n in range(len(captures))]
+
+
+@contextmanager
+def _open(target: Place) -> Iterator[IO[bytes]]:
+    if target == STANDARD:
+        yield sys.stdout.buffer
+        return
+    with target.open("wb") as out:
+        yield out
+
+
+def _join(parts: list[Path], forms: Sequence[str], out: IO[bytes]) -> int:
+    """One capture of the parts, which stand in the order of time; bytes written.
+
+    Raises OutputError when packets of two link types would come into one pcap file.
+    """
+    written, first = 0, b""
+    for path, form in zip(parts, forms, strict=True):
+        with open(path, "rb") as part:
+            if form in ("pcap", "pcap-ns"):
+                # Each part is a capture of its own: the first has the header of all.
+                head = part.read(_HEAD)
+                if head and first and head != first:
+                    raise OutputError(
+                        "a pcap file has one link type, these captures have several; --format pcapng "
+                        "holds them all"
+                    )
+                if head and not first:
+                    first = head
+                    written += out.write(head)
+            start = part.tell()
+            shutil.copyfileobj(part, out, 1 << 22)
+            written += part.tell() - start
+    out.flush()
+    return written
+
+
+def _nothing(part: str, link: int, nanoseconds: bool) -> None:
+    _native.Extractor(None, [], part).finish(empty_link=link, nanoseconds=nanoseconds)
 
 
 def _save(part: str, data: bytes) -> None:
     with open(part, "wb") as out:
         out.write(data)
-
-
-def _join(parts: list[Path], target: Path, header: int) -> int:
-    """Append captures to what stands at ``target``, each without its header of so many bytes; gives the size
-    then."""
-    with open(target, "ab" if header else "wb") as out:
-        for path in parts:
-            with open(path, "rb") as part:
-                part.seek(header)
-                shutil.copyfileobj(part, out, 1 << 22)
-        return out.tell()

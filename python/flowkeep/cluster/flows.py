@@ -13,7 +13,7 @@ from .connect import is_local
 from .fold import Folded, fold
 from .places import Where
 from .run import Steps
-from .spool import Spool, opened
+from .spool import Spool, opened, work
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -41,7 +41,7 @@ def list_flows(
             f"know no details and no "
             "services; leave --cluster away for that"
         )
-    with opened(spool, local=is_local(client)) as folder:
+    with opened(spool, work("flows", where.found, options), local=is_local(client)) as folder:
         folded = listed(client, where, options, folder, Steps(where.found.bytes, progress))
         flows = folded.flows(community_seed=community_seed)
     check_filter(flows.files)

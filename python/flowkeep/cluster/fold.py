@@ -3,14 +3,19 @@ whole."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from ..errors import UsageError
 from ..flow import Flows, ReadOptions
+from ..ops.trim import FileResult
 from ..paths import Capture
+from ..places import Place, Url
+from ..sink.anywhere import state
 from ..sink.atomic import being_written
 from ..text import safe
 from .places import Where
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
 _PART = 4_000_000_000
 """Bytes of captures for which a summary gets one more part: then a part of all flows fits into a worker."""
-_MOST_PARTS = 256
+PARTS_AT_LEAST, _MOST_PARTS = 1, 256
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,35 @@ class Piece:
     name: str
     parts: int
 
+    shown: Place
+    """As the user named it; the path of ``capture`` is the whole one, where workers see the same files."""
+
     def part(self, n: int) -> str:
         """The name of a part of its summary."""
         return f"{self.name}.{n}.summary"
+
+    @property
+    def ledger(self) -> str:
+        """The name of a copy of its ledger, which is made where captures are trimmed."""
+        return f"{self.name}.ledger"
+
+    def named(self, said: Any) -> Any:
+        """What a worker says of it (an error, what was found or done), with the name that the user gave."""
+        there, here = str(self.capture.path), str(self.shown)
+        if there == here:
+            return said
+        if isinstance(said, Exception):
+            said.args = tuple(
+                a.replace(safe(there), safe(here)) if isinstance(a, str) else a for a in said.args
+            )
+            if isinstance(said, OSError) and said.filename == there:
+                said.filename = here
+        elif isinstance(said, FileResult):
+            problem = said.problem and said.problem.replace(safe(there), safe(here))
+            return replace(said, path=self.shown, problem=problem, trim=said.trim and self.named(said.trim))
+        else:
+            said["path"] = here
+        return said
 
 
 @dataclass
@@ -93,6 +124,11 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
         raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
     ledger = None if capture.ledger is None else str(capture.ledger)
     summary, scan = _native.Summary.scan(str(capture.path), ledger=ledger, **native)
+    if ledger is not None and scan["ledger"] == "used":
+        _whole(ledger, scan)
+    if writable and ledger is not None:
+        # A worker may be lost between the new ledger and the new capture.
+        spool.put(piece.ledger, lambda part: _copy(ledger, part))
     for n in range(piece.parts):
         spool.put(piece.part(n), summary.part(n, piece.parts).write)
     found = {"scan": scan, "crosses": summary.crosses, "overflow": summary.fragments_overflow}
@@ -100,8 +136,27 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
     return found
 
 
+def _whole(ledger: str, scan: _native.FileScan) -> None:
+    """Raise UsageError for a ledger that does not tell of all packets with a flow.
+
+    Its file, or the one before, was trimmed while fragments waited for a first one in the next file: whose they
+    are is decided where all files are read.
+    """
+    rows = _native.ledger_flows(ledger).to_pylist()
+    told = sum(row["client_packets"] + row["server_packets"] for row in rows)  # type: ignore[operator]
+    if (scan["original_packets"] or 0) != told + sum(scan["no_flow"].values()):
+        raise UsageError(
+            f"{safe(scan['path'])} was trimmed while fragments waited at the end of a file, and its ledger "
+            "does not tell of the same packets as the file: do this work without --cluster"
+        )
+
+
+def _copy(source: str, target: str) -> None:
+    shutil.copyfile(source, target)
+
+
 def _fold(
-    pieces: list[Piece], name: str, part: int, of: int, native: dict[str, Any], spool: Spool, cutting: bool
+    name: str, part: int, of: int, native: dict[str, Any], spool: Spool, cutting: bool
 ) -> dict[str, int]:
     """On a worker: merge a part of all pieces, in order."""
     note = f"{name}.{part}.json"
@@ -109,11 +164,10 @@ def _fold(
         found: dict[str, int] = spool.get_json(note)
         return found
     merged = _native.Summary.start(**{n: native[n] for n in ("idle_ns", "tcp_idle_ns", "max_flows")})
-    for piece in pieces:
-        names = (piece.part(part),) if of > 1 else tuple(piece.part(n) for n in range(piece.parts))
-        following = joined(spool, names)
+    for number, parts in spool.get_json(f"{name}.plan"):
+        following = joined(spool, (parts[part],) if of > 1 else tuple(parts))
         met = merged.met_by(following)
-        spool.put(f"{name}.{piece.number}.{part}.carry", met.write)
+        spool.put(f"{name}.{number}.{part}.carry", met.write)
         merged.merge(following, cutting=cutting)
     spool.put(f"{name}.{part}.whole", merged.write)
     found = {
@@ -121,6 +175,22 @@ def _fold(
     }  # fmt: skip
     spool.put_json(note, found)
     return found
+
+
+def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, Any]]:
+    """A data set as pieces, and the keyword arguments of the native classes that read them."""
+    native = options.native() | {"jobs": options.jobs or 1}
+    captures = where.found.captures
+    total = sum(capture.size for capture in captures)
+    parts = min(max(total // _PART, PARTS_AT_LEAST), _MOST_PARTS)
+    pieces = [
+        Piece(
+            capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),
+            k, digest(*_identity(capture, where.workers[k]), native, parts), parts, capture.path,
+        )
+        for k, capture in enumerate(captures)
+    ]  # fmt: skip
+    return pieces, native
 
 
 def fold(
@@ -131,14 +201,8 @@ def fold(
     Raises UsageError when the result could not be that of one machine: more flows or fragments than a
     machine would track.
     """
-    native = options.native() | {"jobs": options.jobs or 1}
-    captures = where.found.captures
-    total = sum(capture.size for capture in captures)
-    parts = min(max(total // _PART, 1), _MOST_PARTS)
-    pieces = [
-        Piece(capture, k, digest(*_identity(capture, where.workers[k]), native, parts), parts)
-        for k, capture in enumerate(captures)
-    ]
+    pieces, native = cut_up(where, options)
+    parts = pieces[0].parts
     tasks = [
         Task(
             f"scan-{piece.number}",
@@ -154,15 +218,17 @@ def fold(
     for done in run(client, tasks, steps):
         number = done.task.args[0].number
         notes[number] = done.value
+        if done.value is not None:
+            pieces[number].named(done.value["scan"])
         if done.error is not None:
-            problems[number] = done.error
+            problems[number] = pieces[number].named(done.error)
     read = [piece for piece, note in zip(pieces, notes, strict=True) if note is not None]
     known = [note for note in notes if note is not None]
     of = 1 if any(note["crosses"] for note in known) else parts
     name = digest([piece.name for piece in read], of, cutting)
-    rounds = [
-        Task(f"fold-{part}", _fold, (read, name, part, of, native, spool, cutting)) for part in range(of)
-    ]
+    # The scheduler is told a name, however many files there are.
+    spool.put_json(f"{name}.plan", [[p.number, [p.part(n) for n in range(parts)]] for p in read])
+    rounds = [Task(f"fold-{part}", _fold, (name, part, of, native, spool, cutting)) for part in range(of)]
     counts = []
     for done in run(client, rounds, steps):
         if done.error is not None:
@@ -179,10 +245,18 @@ def _identity(capture: Capture, workers: tuple[str, ...]) -> tuple[Any, ...]:
     if workers:
         return str(capture.path), capture.size, capture.first_ts, workers
     beside = capture.ledger
-    return str(capture.path), *_state(capture.path), None if beside is None else _state(beside)
+    own = os.fspath(_whole_name(capture.path))
+    return own, *_state(capture.path), None if beside is None else _state(beside)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def _whole_name(path: Place) -> Place:
+    """A name that is the same in every working directory."""
+    return path if isinstance(path, Url) else Path(os.path.abspath(path))
+
+
+def _state(path: Place) -> tuple[Any, ...]:
+    if isinstance(path, Url):
+        return state(path)[1:]
     info = path.stat()
     return info.st_size, info.st_mtime_ns, info.st_ino
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import paths
 from ..errors import ClusterError, FlowkeepError, NotACaptureError
 from ..paths import Capture, Found
+from ..places import Place, Url
+from ..sink.anywhere import state
 from ..text import safe
-from .connect import is_local
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,13 +34,7 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     Raises ClusterError, and what :func:`flowkeep.paths.find` raises.
     """
     if not locality:
-        # Processes of this machine stand in the same folder; what other machines are to find needs its whole
-        # path.
-        found = paths.find([name if is_local(client) else os.path.abspath(name) for name in names])
-        for capture in found.captures:
-            if not capture.regular:
-                raise ClusterError(f"{safe(capture.path)} is a pipe: a cluster reads files only")
-        return Where(found, [()] * len(found.captures))
+        return everywhere(paths.find(names))
     seen: dict[tuple[Any, ...], list[str]] = {}
     captures: dict[tuple[Any, ...], Capture] = {}
     whole, problems = Found(), []
@@ -63,6 +57,14 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     return Where(whole, [tuple(seen[key]) for key in order])
 
 
+def everywhere(found: Found) -> Where:
+    """A data set that all workers see. Raises ClusterError for a pipe."""
+    for capture in found.captures:
+        if not capture.regular:
+            raise ClusterError(f"{safe(capture.path)} is a pipe: a cluster reads files only")
+    return Where(found, [()] * len(found.captures))
+
+
 def _look(names: list[str]) -> tuple[Found | None, list[tuple[Any, ...]], str | None]:
     """On a worker: what is here."""
     try:
@@ -73,7 +75,9 @@ def _look(names: list[str]) -> tuple[Found | None, list[tuple[Any, ...]], str | 
     return found, [_key(capture.path) for capture in found.captures], None
 
 
-def _key(path: Path) -> tuple[Any, ...]:
+def _key(path: Place) -> tuple[Any, ...]:
+    if isinstance(path, Url):
+        return os.fspath(path), *state(path)[1:]
     info = path.stat()
     return os.fspath(path), info.st_size, info.st_mtime_ns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -13,13 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError, UsageError
+from ..errors import BusyError, OutputError, UsageError
+from ..paths import Found
+from ..places import Place, Url
 from ..text import safe
 
 
 def digest(*parts: Any) -> str:
     """A name for what is made from these."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()[:24]
+
+
+def work(kind: str, found: Found, *how: Any) -> str:
+    """A name for what is done with captures, in whatever state they are."""
+    return digest(kind, [_named(capture.path) for capture in found.captures], *how)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Spool:
         os.close(handle)
         try:
             write(part)
+            _sync(part)
             os.replace(part, self.path(name))
         except BaseException:
             Path(part).unlink(missing_ok=True)
@@ -58,16 +67,25 @@ class Spool:
         return json.loads(self.path(name).read_bytes())
 
 
+def _sync(part: str) -> None:
+    fd = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def _write(part: str, value: Any) -> None:
-    Path(part).write_text(json.dumps(value), encoding="utf-8")
+    Path(part).write_text(json.dumps(value, default=os.fspath), encoding="utf-8")
 
 
 @contextmanager
-def opened(folder: str | os.PathLike[str] | None, *, local: bool) -> Iterator[Spool]:
-    """A spool in a folder; without one, in a temporary folder, which only workers on this machine see.
+def opened(folder: str | os.PathLike[str] | None, key: str, *, local: bool) -> Iterator[Spool]:
+    """The spool of one work, told by ``key``, in a folder; without one, in a temporary folder, which only
+    workers on this machine see.
 
     It is emptied at the end when all went well; else what is done stays for the next time. Raises
-    UsageError, OutputError.
+    UsageError, OutputError, and BusyError when the same work is being done already.
     """
     if folder is None:
         if not local:
@@ -78,10 +96,23 @@ def opened(folder: str | os.PathLike[str] | None, *, local: bool) -> Iterator[Sp
         with tempfile.TemporaryDirectory(prefix="flowkeep-spool-") as made:
             yield Spool(Path(made))
         return
-    root = Path(folder).resolve() / "flowkeep-spool"
+    root = Path(folder).resolve() / f"flowkeep-spool-{key}"
     try:
         root.mkdir(parents=True, exist_ok=True)
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise OutputError(f"{safe(root)}: the folder cannot be made: {error.strerror}") from error
-    yield Spool(root)
-    shutil.rmtree(root, ignore_errors=True)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"{safe(root)}: another flowkeep does this work already; wait for it") from None
+        yield Spool(root)
+        shutil.rmtree(root, ignore_errors=True)
+    finally:
+        os.close(fd)
+
+
+def _named(path: Place) -> str:
+    """A name that is the same in every working directory."""
+    return os.fspath(path) if isinstance(path, Url) else os.path.abspath(path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Unit = Literal["text", "count", "bytes", "time", "duration", "share", "list", "bool"]
+Unit = Literal["text", "number", "count", "bytes", "time", "duration", "share", "list", "bool"]
+"""``number`` is a name made of digits, such as a port: nobody adds them up, so no digits are grouped."""
 
 
 @dataclass(frozen=True)
@@ -17,38 +18,51 @@ class Column:
     unit: Unit = "text"
     width: int = 110
     shown: bool = True
+    wide: bool = False
+    """Takes what room is left."""
+    help: str = ""
+    """What it says, where the title does not."""
 
     def grid(self) -> dict[str, Any]:
         """Its definition for AG Grid."""
-        numeric = self.unit in ("count", "bytes", "duration", "share")
+        numeric = self.unit in ("number", "count", "bytes", "duration", "share")
+        end = self.name.partition("_")[0]
+        classes = [f"fk-of-{end}"] if end in ("client", "server") and self.name not in _NO_END else []
+        if numeric or self.unit == "time":
+            classes.append("fk-digits")
         made: dict[str, Any] = {
             "field": self.name, "headerName": self.title, "width": self.width, "hide": not self.shown,
-            "sortable": True, "resizable": True, "headerTooltip": self.name,
+            "sortable": True, "resizable": True, "headerTooltip": self.help or self.name,
             ":valueFormatter": f"p => fk.format(p.value, '{self.unit}')",
             ":tooltipValueGetter": f"p => fk.exact(p.value, '{self.unit}')",
         }  # fmt: skip
+        if self.wide:
+            made |= {"flex": 1, "minWidth": self.width}
+        made["headerClass"] = [*classes, "ag-right-aligned-header"] if numeric else classes
+        made["cellClass"] = [*classes, "ag-right-aligned-cell"] if numeric else classes
         if numeric:
-            made["type"] = "rightAligned"
             made["sortingOrder"] = ["desc", "asc", None]
         return made
 
 
+_NO_END = ("server_name", "client_guessed")
+
 FLOWS = (
-    Column("flow_id", "Flow", "count", 80),
-    Column("first_ts", "Start", "time", 195),
-    Column("duration", "Duration", "duration", 95),
-    Column("proto", "Proto", width=70),
-    Column("client_ip", "Client", width=130),
-    Column("client_port", "Port", "count", 70),
-    Column("server_ip", "Server", width=130),
-    Column("server_port", "Port", "count", 70),
-    Column("service", "Protocol", width=105),
-    Column("server_name", "Server name", width=170),
-    Column("bytes", "Bytes", "bytes", 90),
-    Column("client_bytes", "From client", "bytes", 100),
-    Column("server_bytes", "From server", "bytes", 100),
-    Column("packets", "Packets", "count", 85),
-    Column("state", "State", width=100),
+    Column("flow_id", "Flow", "number", 54, help="flow_id: counts from 0 in the order of first packets"),
+    Column("first_ts", "Start", "time", 172),
+    Column("duration", "Duration", "duration", 74),
+    Column("proto", "Proto", width=54),
+    Column("client_ip", "Client", width=110, help="client_ip: who opened the flow"),
+    Column("client_port", "Port", "number", 56, help="client_port"),
+    Column("server_ip", "Server", width=110, help="server_ip: who was asked"),
+    Column("server_port", "Port", "number", 56, help="server_port"),
+    Column("service", "Protocol", width=76, help="service: what the flow speaks, whatever its port"),
+    Column("server_name", "Server name", width=130, wide=True),
+    Column("bytes", "Bytes", "bytes", 70, help="bytes: captured frame bytes of both directions"),
+    Column("client_bytes", "From client", "bytes", 82),
+    Column("server_bytes", "From server", "bytes", 84),
+    Column("packets", "Packets", "count", 68),
+    Column("state", "State", width=76),
     Column("port_mismatch", "Port mismatch", "bool", 110, False),
     Column("service_confidence", "Confidence", "share", 100, False),
     Column("service_evidence", "Evidence", width=180, shown=False),
@@ -64,8 +78,8 @@ FLOWS = (
     Column("server_retransmitted", "Server retransm.", "count", 110, False),
     Column("client_missed_bytes", "Client missed", "bytes", 110, False),
     Column("server_missed_bytes", "Server missed", "bytes", 110, False),
-    Column("client_ttl", "Client TTL", "count", 90, False),
-    Column("server_ttl", "Server TTL", "count", 90, False),
+    Column("client_ttl", "Client TTL", "number", 90, False),
+    Column("server_ttl", "Server TTL", "number", 90, False),
     Column("client_mac", "Client MAC", width=140, shown=False),
     Column("server_mac", "Server MAC", width=140, shown=False),
     Column("conn_state", "Zeek state", width=90, shown=False),
@@ -82,8 +96,8 @@ FLOWS = (
 )
 
 HOSTS = (
-    Column("ip", "Address", width=150),
-    Column("names", "Names", "list", 220),
+    Column("ip", "Address", width=190),
+    Column("names", "Names", "list", 200, wide=True),
     Column("bytes_sent", "Sent", "bytes", 95),
     Column("bytes_received", "Received", "bytes", 95),
     Column("packets_sent", "Packets sent", "count", 110),
@@ -93,26 +107,27 @@ HOSTS = (
     Column("peers", "Peers", "count", 80),
     Column("ports_served", "Ports served", "list", 180),
     Column("os_hint", "System", width=90),
-    Column("hops", "Hops", "count", 70),
-    Column("mss", "MSS", "count", 70),
+    Column("hops", "Hops", "number", 70),
+    Column("mss", "MSS", "number", 70),
     Column("macs", "MAC", "list", 150),
     Column("first_ts", "First seen", "time", 195),
     Column("last_ts", "Last seen", "time", 195),
 )
 
 SERVICES = (
-    Column("client_ip", "Client", width=140),
-    Column("server_ip", "Server", width=140),
-    Column("server_port", "Port", "count", 75),
-    Column("proto", "Proto", width=75),
-    Column("flows", "Flows", "count", 80),
-    Column("regularity", "Regularity", "share", 105),
-    Column("period", "Period", "duration", 95),
-    Column("jitter", "Jitter", "share", 85),
-    Column("client_bytes", "From client", "bytes", 105),
-    Column("server_bytes", "From server", "bytes", 105),
-    Column("first_ts", "First seen", "time", 195),
-    Column("last_ts", "Last seen", "time", 195),
-)
+    Column("client_ip", "Client", width=140, wide=True),
+    Column("server_ip", "Server", width=140, wide=True),
+    Column("server_port", "Port", "number", 65),
+    Column("proto", "Proto", width=65),
+    Column("flows", "Flows", "count", 75),
+    Column("regularity", "Regularity", "share", 95,
+           help="regularity: 1 is a clock, 0 is chance; empty: too few flows to tell"),
+    Column("period", "Period", "duration", 80, help="period: the time from flow to flow that fits best"),
+    Column("jitter", "Jitter", "share", 75, help="jitter: how far flows stray, as a share of the period"),
+    Column("client_bytes", "From client", "bytes", 100),
+    Column("server_bytes", "From server", "bytes", 100),
+    Column("first_ts", "First seen", "time", 182),
+    Column("last_ts", "Last seen", "time", 182),
+)  # fmt: skip
 
 TABLES = {"flows": FLOWS, "hosts": HOSTS, "services": SERVICES}

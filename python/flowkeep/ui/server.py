@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from ..cache.place import Endpoint
 from ..errors import FlowkeepError, UsageError
 from ..flow import ReadOptions
 from ..text import safe
-from .api import archive, common, docs, files, flow, rows, take, trim
+from .api import archive, common, complete, docs, files, flow, rows, take, trim
 from .guard import Door, Guard
 from .library import Library
 
@@ -91,12 +93,13 @@ def application(plan: UiPlan, library: Library, door: Door) -> FastAPI:
     api = FastAPI(
         title="flowkeep", version="1", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
-    for part in (rows, flow, take, files, trim, archive, docs):
+    for part in (rows, complete, flow, take, files, trim, archive, docs):
         api.include_router(part.router)
     for error in (FlowkeepError, OSError):
         api.add_exception_handler(error, common.explain)
+    grants = take.Grants()  # the links that the pages give out are those that the API knows
     for state in (api.state, pages.state):
-        state.library, state.grants = library, take.Grants()
+        state.library, state.grants = library, grants
         state.open_with = shlex.split(plan.open_with) if plan.open_with else None
         state.most_upload, state.loopback = plan.most_upload, plan.loopback
     ours.register(library)
@@ -109,9 +112,7 @@ class Server:
     """A server that is bound, and can be run and stopped."""
 
     def __init__(self, plan: UiPlan, options: ReadOptions | None = None) -> None:
-        """Bind. Raises UsageError and OSError."""
-        import uvicorn
-
+        """Bind, and begin to read. Raises UsageError and OSError."""
         self.plan = plan
         family = socket.AF_INET6 if ":" in plan.host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
@@ -133,6 +134,20 @@ class Server:
         if self.port == (443 if plan.tls_cert else 80):
             hosts |= {host.rpartition(":")[0] for host in hosts}
         self.door = Door(frozenset(hosts), scheme, password=plan.password)
+        try:
+            # Read while the packages of the pages are loaded, which takes as long as a million flows.
+            if plan.paths:
+                self.library.open(plan.paths)
+            self._server = _server(self._config())
+        except BaseException:
+            self.library.shut()
+            self._socket.close()
+            raise
+
+    def _config(self) -> Any:
+        import uvicorn
+
+        plan = self.plan
         app: Any = Guard(application(plan, self.library, self.door), self.door)
         config = uvicorn.Config(
             app, log_level="warning", lifespan="on", server_header=False, date_header=False,
@@ -143,9 +158,8 @@ class Server:
         try:
             config.load()
         except (OSError, ssl.SSLError) as error:
-            self._socket.close()
             raise UsageError(f"TLS: {safe(str(plan.tls_cert))}: {error}") from None
-        self._server = _server(config)
+        return config
 
     @property
     def url(self) -> str:
@@ -157,8 +171,6 @@ class Server:
     def run(self, ready: Callable[[str], None] | None = None) -> None:
         """Serve until stopped."""
         try:
-            if self.plan.paths:
-                self.library.open(self.plan.paths)
             if ready is not None:
                 ready(self.url)
             self._server.run(sockets=[self._socket])
@@ -172,10 +184,6 @@ class Server:
 
 
 def _server(config: Any) -> Any:
-    import signal
-    from collections.abc import Iterator
-    from contextlib import contextmanager
-
     import uvicorn
 
     class Calm(uvicorn.Server):

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::policy::{Behind, Fate, Policy};
 use super::shares::Shares;
-use crate::flow::{Flow, Listed, Listing, Observer, Packet, Side, Table};
+use crate::flow::{Flow, Listed, Listing, Observer, Packet, Side};
 
 /// What became of a file's packets. Packets in = kept + cut, bytes likewise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,9 +105,9 @@ impl Cutter {
         }
     }
 
-    /// Makes known what all flows come to, from a first pass over the same traffic.
-    pub fn set_totals(&mut self, table: &Table) {
-        self.totals = Some(table.iter().map(|flow| self.policy.totals(flow)).collect());
+    /// Makes known what all flows come to, by their numbers, from a first pass over the same traffic.
+    pub fn set_totals<'a>(&mut self, sides: impl Iterator<Item = &'a [Side; 2]>) {
+        self.totals = Some(sides.map(|sides| self.policy.totals_of(sides)).collect());
     }
 
     /// Begins a file whose first packet has position `start`.

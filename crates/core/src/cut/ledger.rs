@@ -6,6 +6,7 @@
 
 use super::policy::{Policy, Rest, Unit};
 use super::shares::{Kept, Share, Shares};
+use crate::flow::summary::{Told, ToldRow};
 use crate::flow::{Flow, Listed, Listing, Side, Tracker, NONE};
 
 /// What a file holds of a flow, as far as it must be known to cut it further.
@@ -121,6 +122,28 @@ pub fn adopt(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left) -
 /// the files before are not known here.
 pub fn carry_on(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left) -> Listing {
     adopt_rows(tracker, rows, left, true)
+}
+
+/// Lists the rows of a file that is read as a piece of which it is not known what came before: the number of a row is that
+/// of its flow. Gives what is to be told of the file's flows.
+pub fn tell(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left) -> Told {
+    let mut listing = Listing::new(tracker.packets());
+    for (n, row) in (0_u32..).zip(rows) {
+        let left = left(row);
+        listing.push(Listed {
+            flow: n,
+            running: row.flow,
+            end: row.flow.side,
+            head: left.head,
+            seen: [0; 2],
+            left: left.packets,
+            span: (row.flow.first_ts, row.flow.last_ts),
+        });
+    }
+    tracker.list(listing);
+    let told =
+        rows.iter().map(|row| ToldRow { flow: row.flow, continues: row.continues, before: row.before });
+    Told { rows: told.collect(), last: None }
 }
 
 fn adopt_rows(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left, carried: bool) -> Listing {

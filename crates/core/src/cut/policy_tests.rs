@@ -11,7 +11,7 @@ fn fates(policy: Policy, packets: &[(u8, u32, u8)]) -> Vec<Fate> {
     if policy.tail > 0 {
         let mut first = tracker.clone();
         run(&mut first, &mut crate::flow::Silent, packets);
-        cutter.set_totals(first.table());
+        cutter.set_totals(first.table().iter().map(|flow| &flow.side));
     }
     run(&mut tracker, &mut cutter, packets);
     let t = cutter.tally();

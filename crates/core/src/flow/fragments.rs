@@ -39,7 +39,8 @@ pub(crate) struct At {
 impl At {
     /// Whether a later fragment here still belongs to a first fragment at `first`.
     pub fn follows(self, first: Self) -> bool {
-        near(self.ts, first.ts) && self.pos - first.pos <= BEFORE_PACKETS
+        // Saturating, here and below: the file of a summary can claim any order.
+        near(self.ts, first.ts) && self.pos.saturating_sub(first.pos) <= BEFORE_PACKETS
     }
 
     /// Whether a later fragment here may still meet its first fragment at `first`.
@@ -49,7 +50,7 @@ impl At {
 
     /// Whether the wait of a fragment that stands here is over at this point.
     pub fn overdue(self, pos: u64, bytes: u64) -> bool {
-        pos - self.pos > AFTER_PACKETS || bytes - self.bytes > AFTER_BYTES
+        pos.saturating_sub(self.pos) > AFTER_PACKETS || bytes.saturating_sub(self.bytes) > AFTER_BYTES
     }
 
     fn shifted(self, pos: u64, bytes: u64) -> Self {
@@ -151,6 +152,30 @@ impl Fragments {
         }
     }
 
+    /// Notes one that is read from a file, where they stand in order.
+    pub fn learn_next(&mut self, key: FragKey, first: First) -> Result<(), &'static str> {
+        if self.aged.back().is_some_and(|(_, pos)| *pos > first.at.pos) {
+            return Err("its first fragments do not stand in order");
+        }
+        if self.aged.len() == CAPACITY {
+            return Err("it holds more first fragments than are remembered");
+        }
+        self.learn(key, first);
+        Ok(())
+    }
+
+    /// Notes those that another part of the same piece remembers.
+    pub fn learn_all(&mut self, theirs: Vec<(FragKey, First)>) {
+        let mut all: Vec<_> = self.known().map(|(key, first)| (*key, *first)).collect();
+        all.extend(theirs);
+        all.sort_by_key(|(_, first)| first.at.pos);
+        self.aged.clear();
+        self.known.clear();
+        for (key, first) in all {
+            self.learn(key, first);
+        }
+    }
+
     /// Lets a fragment wait; gives back one that has to go when there is no room.
     pub fn wait(&mut self, early: Early) -> Option<Early> {
         let bumped = if self.waiting.len() >= CAPACITY {
@@ -204,8 +229,15 @@ impl Fragments {
         self.drop_front()
     }
 
+    /// Lets those no longer wait that stand at this position or behind it.
+    pub fn forget(&mut self, from: u64) {
+        for slot in &mut self.waiting {
+            *slot = slot.take().filter(|early| early.at.pos < from);
+        }
+    }
+
     /// The fragments that wait, oldest first.
-    pub fn waiting(&self) -> impl Iterator<Item = &Early> {
+    pub fn waiting(&self) -> impl DoubleEndedIterator<Item = &Early> {
         self.waiting.iter().flatten()
     }
 

@@ -162,9 +162,9 @@ fn flows(tracker: &Tracker) -> Vec<super::Flow> {
 
 /// The same, saved and loaded.
 fn again(tracker: &Tracker) -> Tracker {
-    let mut loading = Loading::new(&tracker.head(), Seed(8, 9)).unwrap();
-    tracker.save(|kind, bytes| loading.entry(kind, bytes).unwrap());
-    loading.done()
+    let mut loading = Loading::new(&tracker.head(None), Seed(8, 9)).unwrap();
+    tracker.save(None, |kind, bytes| loading.entry(kind, bytes).unwrap());
+    loading.done().0
 }
 
 fn pieces<'a>(packets: &'a [Made], cuts: &[prop::sample::Index]) -> Vec<&'a [Made]> {
@@ -282,7 +282,7 @@ proptest! {
         for piece in pieces(&packets, &cuts) {
             let mut cutter = Cutter::new(policy, ledger);
             let open = summary(piece, Left::Open, rules, Seed(5, 6));
-            let mut met = if saved { again(&carry.met_by(&again(&open))) } else { carry.clone() };
+            let mut met = if saved { again(&carry.met_by(&again(&open), None)) } else { carry.clone() };
             cut(&mut met, piece, &mut cutter, &mut parts);
             if saved {
                 // What is told of the flows is that of a pass over all.

@@ -1,7 +1,10 @@
 //! Merging the summaries of two neighbouring pieces of traffic.
 
+use std::collections::HashSet;
+
 use super::fragments::Early;
 use super::session::{flag, Boundary, Flow};
+use super::summary::Told;
 use super::table::{Left, Table, NONE};
 use super::tracker::{Silent, Tracker};
 
@@ -11,9 +14,27 @@ impl Tracker {
     ///
     /// The result is the summary of both pieces, exactly, as long as no bound (flows, fragments) was hit.
     pub fn merge(&mut self, next: Self) {
+        self.merge_pieces(next, None);
+    }
+
+    /// Joins the summary of a trimmed file that follows: its flows are the rows of its ledger, and `next` saw what is left
+    /// of them. This one must begin at the start. `cutting`: a session that goes on has come to what its row says,
+    /// also when the files before are not known.
+    pub fn merge_told(&mut self, next: Self, told: &Told, cutting: bool) {
+        self.merge_pieces(next, Some((told, cutting)));
+    }
+
+    fn merge_pieces(&mut self, next: Self, told: Option<(&Told, bool)>) {
         let (base, base_bytes) = (self.packets, self.bytes);
         let end = base + next.packets;
         let end_bytes = base_bytes + next.bytes;
+        // Up to where it was looked whose wait is over: in a trimmed file not behind the last packet that is left.
+        let seen = match told {
+            None => Some((end, end_bytes)),
+            Some((told, _)) => told.last.map(|(pos, bytes)| (base + pos, base_bytes + bytes)),
+        };
+        let overdue = |early: &Early| seen.is_some_and(|(pos, bytes)| early.at.overdue(pos, bytes));
+        let rows = told.map(|(told, cutting)| adopt_rows(&mut self.table, told, cutting, base));
         let mut joining: Vec<(Early, Joined)> = Vec::new();
         let mut waiting: Vec<Early> = Vec::new();
         let mut undecided = std::mem::take(&mut self.fragments.undecided);
@@ -34,7 +55,7 @@ impl Tracker {
                 Some(first) if early.after.is_none() && early.at.precedes(first.at) => {
                     joining.push((early, Joined::Next(first.flow)));
                 }
-                _ if early.at.overdue(end, end_bytes) => self.orphan(&early, true, &mut Silent),
+                _ if overdue(&early) => self.orphan(&early, true, &mut Silent),
                 found => {
                     early.after = early.after.or(found.map(|_| NONE));
                     waiting.push(early);
@@ -52,6 +73,9 @@ impl Tracker {
                 && early.at.pos <= super::fragments::BEFORE_PACKETS
                 && before == Ok(None);
             match (before.unwrap_or(None), after) {
+                // Its row has counted it.
+                (Some(_), _) | (None, Some(_)) if told.is_some() => {}
+                (None, None) if told.is_some() && overdue(&early) => {}
                 (Some(n), _) => joining.push((early, Joined::This(n))),
                 (None, after) if open => {
                     undecided.push(early);
@@ -60,7 +84,7 @@ impl Tracker {
                     }
                 }
                 (None, Some(n)) => joining.push((early, Joined::Next(n))),
-                (None, None) if early.at.overdue(end, end_bytes) => {
+                (None, None) if overdue(&early) => {
                     self.orphan(&early, true, &mut Silent);
                 }
                 (None, None) => waiting.push(early),
@@ -69,7 +93,7 @@ impl Tracker {
 
         // 3. The flows themselves.
         self.table.add_untracked(next.table.untracked());
-        let numbers = merge_flows(&mut self.table, next.table, base);
+        let numbers = rows.unwrap_or_else(|| merge_flows(&mut self.table, next.table, base));
 
         // 4. Fragments whose flow is known now.
         for (early, joined) in joining {
@@ -107,6 +131,7 @@ impl Tracker {
         self.fragments.overflow += next.fragments.overflow;
         self.packets = end;
         self.bytes = end_bytes;
+        self.told_from = told.map(|_| base);
     }
 }
 
@@ -118,6 +143,21 @@ enum Joined {
     Next(u32),
     /// In the next piece, unless the piece before this one has something nearer.
     Promise(u32),
+}
+
+/// Adds the rows of a ledger; returns the numbers of their flows.
+fn adopt_rows(table: &mut Table, told: &Told, cutting: bool, base: u64) -> Vec<u32> {
+    let mut known = HashSet::with_capacity(told.rows.len());
+    let mut numbers = Vec::with_capacity(told.rows.len());
+    for row in &told.rows {
+        let flow = Flow { first: base.saturating_add(row.flow.first), ..row.flow };
+        let (n, before) = table.adopt(flow, row.continues, known.insert(flow.key));
+        if cutting && n != NONE {
+            table.raise(n, &row.before, &before);
+        }
+        numbers.push(n);
+    }
+    numbers
 }
 
 fn renumber(numbers: &[u32], n: u32) -> u32 {

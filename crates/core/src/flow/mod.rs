@@ -19,6 +19,7 @@ pub mod detail;
 pub mod fragments;
 mod listed;
 mod merge;
+pub mod parts;
 mod session;
 pub mod state;
 pub mod summary;

@@ -5,18 +5,37 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::fragments::{orphan_key, At, Early, First};
-use super::session::{Flow, Rules};
-use super::table::{Left, NONE};
-use super::tracker::Tracker;
+use super::fragments::{orphan_key, At, Early, First, CAPACITY};
+use super::session::{Flow, Rules, Side};
+use super::table::{Left, BACK, NONE};
+use super::tracker::{Silent, Tracker};
 use super::wire::{Reader, Writer};
 use crate::packet::{FragKey, Key, Seed};
 
-/// Sessions of one key that a carry holds at most: a packet goes on with the last one, a row of a ledger with one of these.
-const SESSIONS: usize = 16;
 /// Numbers of packets and bytes beyond which no summary is believed, so that sums stay below 2^63.
-const MOST_PACKETS: u64 = 1 << 48;
-const MOST_BYTES: u64 = 1 << 60;
+pub(super) const MOST_PACKETS: u64 = 1 << 48;
+pub(super) const MOST_BYTES: u64 = 1 << 60;
+
+/// What a ledger tells of one flow of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldRow {
+    /// The flow in the file; its `first` is the number of its first packet there.
+    pub flow: Flow,
+    /// The session began before the file.
+    pub continues: bool,
+    /// What it had come to before the file.
+    pub before: [Side; 2],
+}
+
+/// What a ledger tells of the flows of its file. The tracker that goes with it saw what is left of them: the numbers of
+/// flows in it are those of rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The rows of the ledger.
+    pub rows: Vec<ToldRow>,
+    /// Packets and bytes before the last packet that is left; `None`: none is.
+    pub last: Option<(u64, u64)>,
+}
 
 /// What an entry of a saved summary is. The numbers are those of the file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +51,16 @@ pub enum Entry {
     Head = 3,
     /// A later fragment whose first one may stand in the piece before.
     Undecided = 4,
+    /// A flow of a trimmed file, as its ledger tells; in the order of the ledger. A summary has either these or flows.
+    Row = 5,
 }
 
 impl Entry {
     /// The entry of a number.
     pub fn of(number: u8) -> Option<Self> {
-        [Self::Flow, Self::Known, Self::Waiting, Self::Head, Self::Undecided].into_iter().nth(number.into())
+        [Self::Flow, Self::Known, Self::Waiting, Self::Head, Self::Undecided, Self::Row]
+            .into_iter()
+            .nth(number.into())
     }
 }
 
@@ -56,6 +79,10 @@ pub struct Head {
     pub untracked: u64,
     /// Fragments that found no place.
     pub overflow: u64,
+    /// It is of a trimmed file: [`Told::last`].
+    pub told: Option<Option<(u64, u64)>>,
+    /// Its last piece is a trimmed file that begins here.
+    pub told_from: Option<u64>,
 }
 
 /// Which of `n` parts the traffic between two addresses belongs to, whichever of them sends.
@@ -83,54 +110,70 @@ impl Tracker {
         if n <= 1 {
             return self.clone();
         }
-        self.subset(|_, flow| flow.key.is_of_part(i, n), |key| part_of(&key.src, &key.dst, n) == i)
+        self.subset(|_, flow| flow.key.is_of_part(i, n), |key| part_of(&key.src, &key.dst, n) == i, i == 0)
+    }
+
+    /// The same of a trimmed file.
+    #[must_use]
+    pub fn part_told(&self, told: &Told, i: u32, n: u32) -> (Self, Told) {
+        if n <= 1 {
+            return (self.clone(), told.clone());
+        }
+        let mut some = self.piece(i == 0);
+        let (mut rows, mut numbers) = (Vec::new(), HashMap::new());
+        for (n, row) in (0_u32..).zip(&told.rows).filter(|(_, row)| row.flow.key.is_of_part(i, n)) {
+            numbers.insert(n, rows.len() as u32);
+            rows.push(*row);
+        }
+        some.take_fragments(self, &numbers, |key| part_of(&key.src, &key.dst, n) == i);
+        (some, Told { rows, last: told.last })
     }
 
     /// Whether a datagram in fragments went into a flow between other addresses, as out of a tunnel: then the summary has but
-    /// one part.
-    pub fn crosses(&self) -> bool {
-        let other = |key: &FragKey, n: u32| {
-            n != NONE && {
-                let flow = &self.table.flow(n).key;
-                (key.src, key.dst) != (flow.lo, flow.hi) && (key.src, key.dst) != (flow.hi, flow.lo)
-            }
+    /// one part. `told`: it is of a trimmed file.
+    pub fn crosses(&self, told: Option<&Told>) -> bool {
+        let key = |n: u32| match told {
+            None => (n < self.table.len()).then(|| self.table.flow(n).key),
+            Some(told) => told.rows.get(n as usize).map(|row| row.flow.key),
+        };
+        let other = |datagram: &FragKey, n: u32| {
+            (n != NONE).then(|| key(n)).flatten().is_some_and(|key| {
+                let ends = (datagram.src, datagram.dst);
+                ends != (key.lo, key.hi) && ends != (key.hi, key.lo)
+            })
         };
         self.fragments.known().any(|(key, first)| other(key, first.flow))
             || self.fragments.heads.iter().any(|(key, first)| other(key, first.flow))
     }
 
     /// Of this carry, what a piece that follows can meet: sessions of keys that occur in it, fragments, and the flows of
-    /// these. A pass over the piece decides as from the whole carry.
+    /// these. A pass over the piece decides as from the whole carry. `told`: the piece is a trimmed file.
     #[must_use]
-    pub fn met_by(&self, piece: &Self) -> Self {
-        let mut keys: HashSet<Key> = piece.table.iter().map(|flow| flow.key).collect();
-        let early =
-            self.fragments.waiting().chain(piece.fragments.waiting()).chain(&piece.fragments.undecided);
-        keys.extend(early.map(|early| orphan_key(&early.facts.key)));
-        self.met(&keys, &piece.fragments_met())
-    }
-
-    /// The same for a piece of which the keys are known.
-    #[must_use]
-    pub fn met_by_keys(&self, keys: impl IntoIterator<Item = Key>) -> Self {
-        let mut keys: HashSet<Key> = keys.into_iter().collect();
-        keys.extend(self.fragments.waiting().map(|early| orphan_key(&early.facts.key)));
-        // What fragments are left in the piece is not known: all that are remembered may be met.
-        self.met(&keys, &self.fragments.known().map(|(key, _)| *key).collect())
-    }
-
-    fn met(&self, keys: &HashSet<Key>, datagrams: &HashSet<FragKey>) -> Self {
-        let mut flows = HashSet::new();
-        for key in keys {
+    pub fn met_by(&self, piece: &Self, told: Option<&Told>) -> Self {
+        let mut kept = vec![false; self.table.len() as usize];
+        // A packet goes on with the last session of its key, a row of a ledger with one of some.
+        let back = if told.is_some() { BACK } else { 1 };
+        let mut keep = |key: &Key| {
             let chain = std::iter::successors(self.table.latest(key), |&n| {
                 Some(self.table.flow(n).older).filter(|&n| n != NONE)
             });
-            flows.extend(chain.take(SESSIONS));
+            for n in chain.take(back) {
+                kept[n as usize] = true;
+            }
+        };
+        piece.table.iter().for_each(|flow| keep(&flow.key));
+        told.iter().flat_map(|told| &told.rows).for_each(|row| keep(&row.flow.key));
+        let early = piece.fragments.waiting().chain(&piece.fragments.undecided);
+        self.fragments.waiting().chain(early).for_each(|early| keep(&orphan_key(&early.facts.key)));
+        let datagrams = piece.fragments_met();
+        for (_, first) in self.fragments.known().filter(|(key, _)| datagrams.contains(key)) {
+            if let Some(kept) = kept.get_mut(first.flow as usize) {
+                *kept = true;
+            }
         }
-        let known = self.fragments.known().filter(|(key, _)| datagrams.contains(key));
-        flows.extend(known.map(|(_, first)| first.flow));
         let waiting: HashSet<FragKey> = self.fragments.waiting().map(|early| early.key).collect();
-        self.subset(|n, _| flows.contains(&n), |key| datagrams.contains(key) || waiting.contains(key))
+        let fragments = |key: &FragKey| datagrams.contains(key) || waiting.contains(key);
+        self.subset(|n, _| kept[n as usize], fragments, true)
     }
 
     /// The datagrams of all fragments that are noted.
@@ -140,17 +183,30 @@ impl Tracker {
         early.chain(first).chain(self.fragments.heads.keys().copied()).collect()
     }
 
-    /// Joins another part of the same piece. What is known of the piece as a whole stays.
+    /// Joins another part of the same piece.
     pub fn join(&mut self, part: &Self) {
-        let base = self.table.len();
+        self.join_parts(part, self.table.len());
+    }
+
+    /// The same of a trimmed file.
+    pub fn join_told(&mut self, told: &mut Told, part: &Self, theirs: &Told) {
+        self.join_parts(part, told.rows.len() as u32);
+        told.rows.extend(&theirs.rows);
+    }
+
+    /// `base`: the number of the part's first flow.
+    fn join_parts(&mut self, part: &Self, base: u32) {
         let number = |n: u32| if n == NONE { NONE } else { base.saturating_add(n) };
-        for flow in part.table.iter() {
-            self.append(*flow);
+        for (n, flow) in part.table.iter().enumerate() {
+            if self.append(*flow) != NONE {
+                self.names.extend(part.names.get(n));
+            }
         }
+        self.table.add_untracked(part.table.untracked());
+        self.fragments.overflow += part.fragments.overflow;
         let first = |first: &First| First { flow: number(first.flow), ..*first };
-        for (key, known) in part.fragments.known() {
-            self.fragments.learn(*key, first(known));
-        }
+        let theirs = part.fragments.known().map(|(key, known)| (*key, first(known)));
+        self.fragments.learn_all(theirs.collect());
         for (key, head) in &part.fragments.heads {
             self.fragments.heads.insert(*key, first(head));
         }
@@ -167,30 +223,77 @@ impl Tracker {
         self.fragments.undecided.sort_by_key(|early| early.at.pos);
     }
 
-    fn subset(&self, keep: impl Fn(u32, &Flow) -> bool, datagram: impl Fn(&FragKey) -> bool) -> Self {
-        let table = &self.table;
-        let mut some = Self::new(*table.rules(), table.left(), table.seed());
+    fn subset(
+        &self,
+        keep: impl Fn(u32, &Flow) -> bool,
+        datagram: impl Fn(&FragKey) -> bool,
+        counts: bool,
+    ) -> Self {
+        let mut some = self.piece(counts);
         let mut numbers: HashMap<u32, u32> = HashMap::new();
-        for (n, flow) in (0_u32..).zip(table.iter()).filter(|(n, flow)| keep(*n, flow)) {
+        for (n, flow) in (0_u32..).zip(self.table.iter()).filter(|(n, flow)| keep(*n, flow)) {
             numbers.insert(n, some.append(*flow));
+            some.names.extend(self.names.get(n as usize));
         }
+        some.take_fragments(self, &numbers, datagram);
+        some
+    }
+
+    /// The same piece without its flows. `counts`: what is counted of it as a whole is counted here.
+    fn piece(&self, counts: bool) -> Self {
+        let mut some = Self::new(*self.table.rules(), self.table.left(), self.table.seed());
+        if counts {
+            some.fragments.overflow = self.fragments.overflow;
+            some.table.add_untracked(self.table.untracked());
+        }
+        (some.packets, some.bytes, some.told_from) = (self.packets, self.bytes, self.told_from);
+        some
+    }
+
+    fn take_fragments(
+        &mut self,
+        of: &Self,
+        numbers: &HashMap<u32, u32>,
+        datagram: impl Fn(&FragKey) -> bool,
+    ) {
         let number = |n: u32| numbers.get(&n).copied().unwrap_or(NONE);
-        for (key, first) in self.fragments.known().filter(|(key, _)| datagram(key)) {
-            some.fragments.learn(*key, First { flow: number(first.flow), ..*first });
+        for (key, first) in of.fragments.known().filter(|(key, _)| datagram(key)) {
+            self.fragments.learn(*key, First { flow: number(first.flow), ..*first });
         }
-        for (key, first) in self.fragments.heads.iter().filter(|(key, _)| datagram(key)) {
-            some.fragments.heads.insert(*key, First { flow: number(first.flow), ..*first });
+        for (key, first) in of.fragments.heads.iter().filter(|(key, _)| datagram(key)) {
+            self.fragments.heads.insert(*key, First { flow: number(first.flow), ..*first });
         }
         let renumbered = |early: &Early| Early { after: early.after.map(number), ..*early };
-        for early in self.fragments.waiting().filter(|early| datagram(&early.key)) {
-            some.fragments.wait(renumbered(early));
+        for early in of.fragments.waiting().filter(|early| datagram(&early.key)) {
+            self.fragments.wait(renumbered(early));
         }
-        let undecided = self.fragments.undecided.iter().filter(|early| datagram(&early.key));
-        some.fragments.undecided = undecided.map(renumbered).collect();
-        some.fragments.overflow = self.fragments.overflow;
-        some.table.add_untracked(table.untracked());
-        (some.packets, some.bytes) = (self.packets, self.bytes);
-        some
+        let undecided = of.fragments.undecided.iter().filter(|early| datagram(&early.key));
+        self.fragments.undecided = undecided.map(renumbered).collect();
+    }
+
+    /// Gives the new flows of a carry their names: the number of the packet that was their first one when they became
+    /// known. A fragment that waited long may move a flow's first packet, but never its name; and no two flows
+    /// share a packet.
+    pub fn name(&mut self) {
+        if self.table.left() == Left::Start {
+            let from = self.names.len() as u32;
+            self.names.extend((from..self.table.len()).map(|n| self.table.flow(n).first));
+        }
+    }
+
+    /// The names of flows, by their numbers.
+    pub fn names(&self) -> &[u64] {
+        &self.names
+    }
+
+    /// The traffic ends here, and all flows have names.
+    pub fn end(&mut self) {
+        self.name();
+        if let Some(from) = self.told_from {
+            self.fragments.forget(from);
+        }
+        self.finish(&mut Silent);
+        self.name();
     }
 
     /// Appends a flow as the latest session of its key.
@@ -201,8 +304,8 @@ impl Tracker {
         self.table.push(flow, tag, slot)
     }
 
-    /// What it says of itself as a whole, to be saved.
-    pub fn head(&self) -> Head {
+    /// What it says of itself as a whole, to be saved. `told`: it is of a trimmed file.
+    pub fn head(&self, told: Option<&Told>) -> Head {
         Head {
             rules: *self.table.rules(),
             left: self.table.left(),
@@ -210,15 +313,24 @@ impl Tracker {
             bytes: self.bytes,
             untracked: self.table.untracked(),
             overflow: self.fragments.overflow,
+            told: told.map(|told| told.last),
+            told_from: self.told_from,
         }
     }
 
     /// Gives its entries, to be saved: in the order in which [`Loading::entry`] takes them.
-    pub fn save(&self, mut give: impl FnMut(Entry, &[u8])) {
+    pub fn save(&self, told: Option<&Told>, mut give: impl FnMut(Entry, &[u8])) {
         let mut out = Writer::default();
-        for flow in self.table.iter() {
+        for (n, flow) in self.table.iter().enumerate() {
             out.flow(flow);
+            out.u64(self.names.get(n).copied().unwrap_or(flow.first));
             give(Entry::Flow, out.done());
+        }
+        for row in told.iter().flat_map(|told| &told.rows) {
+            out.flow(&row.flow);
+            out.flag(row.continues);
+            row.before.iter().for_each(|side| out.counters(side));
+            give(Entry::Row, out.done());
         }
         let first = |(key, first): (&FragKey, &First), out: &mut Writer| {
             out.datagram(key);
@@ -245,48 +357,56 @@ impl Tracker {
 }
 
 /// A summary being loaded.
-pub struct Loading(Tracker);
+pub struct Loading(Tracker, Option<Told>);
+
+type Taken<T> = Result<T, &'static str>;
 
 impl Loading {
     /// Begins one.
     ///
     /// # Errors
     /// In words, when the head cannot be true.
-    pub fn new(head: &Head, seed: Seed) -> Result<Self, &'static str> {
+    pub fn new(head: &Head, seed: Seed) -> Taken<Self> {
         if head.packets > MOST_PACKETS || head.bytes > MOST_BYTES || head.untracked > MOST_PACKETS {
             return Err("it tells of more packets or bytes than there can be");
+        }
+        if head.told.is_some() && head.left == Left::Start {
+            return Err("a trimmed file is told of, and it begins at the start of the traffic");
+        }
+        if head.told.flatten().is_some_and(|(pos, bytes)| pos >= head.packets || bytes > head.bytes) {
+            return Err("the last packet that is left stands behind its end");
         }
         let mut tracker = Tracker::new(head.rules, head.left, seed);
         tracker.table.add_untracked(head.untracked);
         tracker.fragments.overflow = head.overflow.min(MOST_PACKETS);
-        (tracker.packets, tracker.bytes) = (head.packets, head.bytes);
-        Ok(Self(tracker))
+        (tracker.packets, tracker.bytes, tracker.told_from) = (head.packets, head.bytes, head.told_from);
+        Ok(Self(tracker, head.told.map(|last| Told { rows: Vec::new(), last })))
     }
 
     /// Takes the next entry.
     ///
     /// # Errors
     /// In words, when it cannot be true.
-    pub fn entry(&mut self, kind: Entry, bytes: &[u8]) -> Result<(), &'static str> {
+    pub fn entry(&mut self, kind: Entry, bytes: &[u8]) -> Taken<()> {
         let mut input = Reader::new(bytes);
-        let tracker = &mut self.0;
         match kind {
-            Entry::Flow => {
-                let flow = input.flow()?;
-                if flow.first >= tracker.packets.max(1) {
-                    return Err("a flow begins behind its end");
-                }
-                if tracker.append(flow) == NONE {
-                    return Err("it holds more flows than its limit");
-                }
+            Entry::Flow => self.add_flow(input.flow()?, input.u64()?)?,
+            Entry::Row => {
+                let row = ToldRow {
+                    flow: input.flow()?,
+                    continues: input.flag()?,
+                    before: [input.counters()?, input.counters()?],
+                };
+                let told = self.1.as_mut().ok_or("it is not of a trimmed file and has rows of a ledger")?;
+                told.rows.push(row);
             }
             Entry::Known | Entry::Head => {
                 let (key, at, flow) = (input.datagram()?, input.at()?, input.u32()?);
                 let first = First { at: self.inside(at)?, flow: self.flow(flow)? };
                 if kind == Entry::Known {
-                    self.0.fragments.learn(key, first);
+                    self.0.fragments.learn_next(key, first)?;
                 } else {
-                    self.0.fragments.heads.insert(key, first);
+                    self.open()?.fragments.heads.insert(key, first);
                 }
             }
             Entry::Waiting | Entry::Undecided => {
@@ -295,14 +415,22 @@ impl Loading {
                 if let Some(after) = early.after {
                     self.flow(after)?;
                 }
-                let fragments = &mut self.0.fragments;
+                let ordered = |last: Option<&Early>| match last {
+                    Some(last) if last.at.pos > early.at.pos => Err("its fragments do not stand in order"),
+                    _ => Ok(()),
+                };
                 if kind == Entry::Waiting {
-                    if fragments.waiting().last().is_some_and(|last| last.at.pos > early.at.pos) {
-                        return Err("its fragments do not stand in order");
+                    ordered(self.0.fragments.waiting().next_back())?;
+                    if self.0.fragments.wait(early).is_some() {
+                        return Err("it holds more fragments than can wait");
                     }
-                    fragments.wait(early);
                 } else {
-                    fragments.undecided.push(early);
+                    let undecided = &mut self.open()?.fragments.undecided;
+                    ordered(undecided.last())?;
+                    if undecided.len() == CAPACITY {
+                        return Err("it holds more fragments than can be undecided");
+                    }
+                    undecided.push(early);
                 }
             }
         }
@@ -313,20 +441,46 @@ impl Loading {
         }
     }
 
-    /// The summary.
-    pub fn done(self) -> Tracker {
-        self.0
+    fn add_flow(&mut self, flow: Flow, name: u64) -> Taken<()> {
+        let tracker = &mut self.0;
+        if self.1.is_some() {
+            return Err("it is of a trimmed file and has flows of its own");
+        }
+        if flow.first >= tracker.packets.max(1) || name >= tracker.packets.max(1) {
+            return Err("a flow begins behind its end");
+        }
+        if tracker.append(flow) == NONE {
+            return Err("it holds more flows than its limit");
+        }
+        if tracker.table.left() == Left::Start {
+            tracker.names.push(name);
+        }
+        Ok(())
     }
 
-    fn inside(&self, at: At) -> Result<At, &'static str> {
-        if at.pos > self.0.packets || at.bytes > self.0.bytes {
+    /// The summary, and what is told of a trimmed file.
+    pub fn done(self) -> (Tracker, Option<Told>) {
+        (self.0, self.1)
+    }
+
+    /// It must be of a piece with an open left side.
+    fn open(&mut self) -> Taken<&mut Tracker> {
+        match self.0.table.left() {
+            Left::Open => Ok(&mut self.0),
+            Left::Start => Err("it begins at the start of the traffic and tells of what may stand before"),
+        }
+    }
+
+    fn inside(&self, at: At) -> Taken<At> {
+        if at.pos >= self.0.packets || at.bytes > self.0.bytes {
             return Err("a fragment stands behind its end");
         }
         Ok(at)
     }
 
-    fn flow(&self, n: u32) -> Result<u32, &'static str> {
-        if n != NONE && n >= self.0.table.len() {
+    fn flow(&self, n: u32) -> Taken<u32> {
+        let flows = self.1.as_ref().map_or(self.0.table.len() as usize, |told| told.rows.len());
+        if n != NONE && n as usize >= flows {
             return Err("a fragment belongs to no flow of it");
         }
         Ok(n)

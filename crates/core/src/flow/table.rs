@@ -16,6 +16,8 @@ pub const NONE: u32 = u32::MAX;
 /// Flows in a block of the slab.
 const BLOCK: usize = 1 << 15;
 const BLOCK_BITS: u32 = BLOCK.trailing_zeros();
+/// How many sessions of its key a ledger's row looks back.
+pub(crate) const BACK: usize = 16;
 /// Blocks that are prepared ahead.
 const AHEAD: u32 = 2;
 
@@ -312,7 +314,7 @@ impl Table {
             (f.head_ts, f.head_seq) == (flow.head_ts, flow.head_seq)
         };
         let chain = std::iter::successors(Some(latest), |&n| Some(self.flow(n).older).filter(|&n| n != NONE));
-        chain.take(16).find(|&n| same(n)).unwrap_or(latest)
+        chain.take(BACK).find(|&n| same(n)).unwrap_or(latest)
     }
 
     /// The slot of a key, and its latest session if it has one.

@@ -73,6 +73,11 @@ pub struct Tracker {
     pub(crate) fragments: Fragments,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+    /// Names of the first flows, by their numbers: see [`Tracker::name`].
+    pub(crate) names: Vec<u64>,
+    /// The last piece that was merged is a trimmed file whose first packet has this position: what still waits of it
+    /// when the traffic ends was counted by its rows.
+    pub(crate) told_from: Option<u64>,
     /// The sessions of the file that is being read, where a ledger tells them.
     pub(crate) listing: Option<Box<Listing>>,
 }
@@ -85,6 +90,8 @@ impl Tracker {
             fragments: Fragments::default(),
             packets: 0,
             bytes: 0,
+            names: Vec::new(),
+            told_from: None,
             listing: None,
         }
     }

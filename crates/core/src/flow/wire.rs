@@ -2,6 +2,7 @@
 
 use super::fragments::{At, Early};
 use super::session::{Flow, Side};
+use super::summary::MOST_BYTES;
 use super::table::NONE;
 use crate::packet::{Class, Facts, FragKey, Key};
 
@@ -36,7 +37,7 @@ impl Writer {
         self.put(&n.to_le_bytes());
     }
 
-    fn u64(&mut self, n: u64) {
+    pub fn u64(&mut self, n: u64) {
         self.put(&n.to_le_bytes());
     }
 
@@ -57,15 +58,24 @@ impl Writer {
             self.put(&time.to_le_bytes());
         }
         for s in &f.side {
-            for n in [s.packets, s.bytes, s.wire, s.payload] {
-                self.u64(n);
-            }
+            self.counters(s);
             for n in [s.syn, s.end, s.ack] {
                 self.u32(n);
             }
             self.u16s(&[s.window]);
             self.put(&[s.wscale, s.seen]);
         }
+    }
+
+    /// What is counted of a side.
+    pub fn counters(&mut self, s: &Side) {
+        for n in [s.packets, s.bytes, s.wire, s.payload] {
+            self.u64(n);
+        }
+    }
+
+    pub fn flag(&mut self, flag: bool) {
+        self.put(&[u8::from(flag)]);
     }
 
     pub fn datagram(&mut self, key: &FragKey) {
@@ -89,7 +99,7 @@ impl Writer {
         self.at(early.at);
         self.u32(early.caplen);
         self.u32(early.wirelen);
-        self.put(&[u8::from(early.after.is_some())]);
+        self.flag(early.after.is_some());
         self.u32(early.after.unwrap_or(NONE));
         self.key(&f.key);
         self.put(&[f.dir, f.tcp_flags, f.wscale]);
@@ -129,7 +139,7 @@ impl<'a> Reader<'a> {
         self.take().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Read<u64> {
+    pub fn u64(&mut self) -> Read<u64> {
         self.take().map(u64::from_le_bytes)
     }
 
@@ -162,11 +172,28 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn side(&mut self) -> Read<Side> {
+    /// What is counted of a side.
+    pub fn counters(&mut self) -> Read<Side> {
         let (packets, bytes, wire, payload) = (self.u64()?, self.u64()?, self.u64()?, self.u64()?);
+        if [packets, bytes, wire, payload].iter().any(|&count| count > MOST_BYTES) {
+            return Err("a flow tells of more packets or bytes than there can be");
+        }
+        Ok(Side { packets, bytes, wire, payload, ..Side::default() })
+    }
+
+    pub fn flag(&mut self) -> Read<bool> {
+        match self.take()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err("what is yes or no is neither"),
+        }
+    }
+
+    fn side(&mut self) -> Read<Side> {
+        let counters = self.counters()?;
         let (syn, end, ack, window) = (self.u32()?, self.u32()?, self.u32()?, self.u16()?);
         let [wscale, seen] = self.take()?;
-        Ok(Side { packets, bytes, wire, payload, syn, end, ack, window, wscale, seen })
+        Ok(Side { syn, end, ack, window, wscale, seen, ..counters })
     }
 
     pub fn datagram(&mut self) -> Read<FragKey> {
@@ -182,7 +209,7 @@ impl<'a> Reader<'a> {
     pub fn early(&mut self) -> Read<Early> {
         let (key, at) = (self.datagram()?, self.at()?);
         let (caplen, wirelen) = (self.u32()?, self.u32()?);
-        let ([met], after) = (self.take()?, self.u32()?);
+        let (met, after) = (self.flag()?, self.u32()?);
         let own = self.key()?;
         let [dir, tcp_flags, wscale] = self.take()?;
         let facts = Facts {
@@ -205,6 +232,6 @@ impl<'a> Reader<'a> {
             icmp: self.take()?,
             ..Facts::default()
         };
-        Ok(Early { key, facts, at, caplen, wirelen, after: (met != 0).then_some(after) })
+        Ok(Early { key, facts, at, caplen, wirelen, after: met.then_some(after) })
     }
 }

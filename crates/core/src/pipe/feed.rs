@@ -4,6 +4,7 @@ use super::chunk::Chunk;
 use super::depths::{Depths, WithDepths};
 use super::run::Decide;
 use crate::cut::{Cutter, Policy, TrimPcap, WhatIf};
+use crate::flow::parts::Parts;
 use crate::flow::{Details, Flow, Left, Listed, Observer, Packet, Rules, Silent, Tracker};
 use crate::identify::Identified;
 use crate::packet::Seed;
@@ -46,10 +47,17 @@ pub struct Scan {
     pub details: Option<Details>,
     /// What the flows speak, if it is asked for.
     pub identified: Option<Box<Identified>>,
+    /// Which files hold what of each flow, if it is asked for.
+    pub parts: Option<Parts>,
 }
 
 /// Tells all that are there.
-struct All<'a>(Option<&'a mut Details>, Option<&'a mut Identified>, Option<&'a mut WhatIf>);
+struct All<'a>(
+    Option<&'a mut Details>,
+    Option<&'a mut Identified>,
+    Option<&'a mut WhatIf>,
+    Option<&'a mut Parts>,
+);
 
 impl Observer for All<'_> {
     fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
@@ -61,6 +69,9 @@ impl Observer for All<'_> {
         }
         if let Some(what_if) = &mut self.2 {
             what_if.counted(n, flow, p, late);
+        }
+        if let Some(parts) = &mut self.3 {
+            parts.counted(n, flow, p, late);
         }
     }
 
@@ -77,7 +88,7 @@ impl Observer for All<'_> {
     }
 
     fn listed(&mut self, row: usize, at: &Listed, p: &Packet<'_>, late: bool) {
-        All(self.0.as_deref_mut(), self.1.as_deref_mut(), None).counted(at.flow, &at.running, p, late);
+        All(self.0.as_deref_mut(), self.1.as_deref_mut(), None, None).counted(at.flow, &at.running, p, late);
         if let Some(what_if) = &mut self.2 {
             what_if.listed(row, at, p, late);
         }
@@ -98,13 +109,15 @@ impl Scan {
             what_if: WhatIf::new(cutoffs),
             details: None,
             identified: None,
+            parts: None,
         }
     }
 
     /// No more files come.
     pub fn finish(&mut self) {
         let what_if = Some(&mut self.what_if);
-        self.tracker.finish(&mut All(self.details.as_mut(), self.identified.as_deref_mut(), what_if));
+        let (details, identified) = (self.details.as_mut(), self.identified.as_deref_mut());
+        self.tracker.finish(&mut All(details, identified, what_if, self.parts.as_mut()));
         if let Some(identified) = &mut self.identified {
             identified.finish(self.tracker.table());
         }
@@ -114,15 +127,17 @@ impl Scan {
 impl Decide for Scan {
     fn decide(&mut self, chunk: &mut Chunk) {
         chunk.first = self.tracker.packets();
-        let Self { tracker, what_if, details, identified } = self;
-        match (details, identified, what_if.is_empty()) {
+        let Self { tracker, what_if, details, identified, parts } = self;
+        let alone = what_if.is_empty() && parts.is_none();
+        match (details, identified, alone) {
             (None, None, true) => feed(tracker, chunk, &mut Silent),
-            (None, None, false) => feed(tracker, chunk, what_if),
+            (None, None, false) if parts.is_none() => feed(tracker, chunk, what_if),
             (Some(details), None, true) => feed(tracker, chunk, details),
             (None, Some(identified), true) => feed(tracker, chunk, &mut **identified),
-            (details, identified, empty) => {
-                let what_if = (!empty).then_some(what_if);
-                feed(tracker, chunk, &mut All(details.as_mut(), identified.as_deref_mut(), what_if));
+            (details, identified, _) => {
+                let what_if = (!what_if.is_empty()).then_some(what_if);
+                let (details, identified) = (details.as_mut(), identified.as_deref_mut());
+                feed(tracker, chunk, &mut All(details, identified, what_if, parts.as_mut()));
             }
         }
     }

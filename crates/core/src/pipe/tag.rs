@@ -88,6 +88,12 @@ impl Tag {
         &mut self.tracker
     }
 
+    /// Goes on behind the traffic of a carry, whose hash has the same key. Nothing is read yet.
+    pub fn begin_behind(&mut self, carry: &Tracker) {
+        self.tracker = carry.clone();
+        self.catch_up();
+    }
+
     /// Takes in the sessions that came from a ledger.
     pub fn catch_up(&mut self) {
         self.sessions.catch_up(&self.chosen, self.tracker.table());

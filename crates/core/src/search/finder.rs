@@ -18,8 +18,8 @@ const STATE: usize = 384;
 /// Hits that are listed of a fragment that waits for its first one.
 pub const PER_FRAGMENT: usize = 16;
 
-/// Says whether a packet of a flow, given by its number, is looked at.
-pub type Wanted = Box<dyn Fn(u32, &Packet<'_>) -> bool + Send>;
+/// Says whether a packet of a flow, given by its number, is looked at. It is asked about every packet that is counted.
+pub type Wanted = Box<dyn FnMut(u32, &Flow, &Packet<'_>) -> bool + Send>;
 
 /// A match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,9 +269,9 @@ impl Tail {
 }
 
 impl Observer for Finder {
-    fn counted(&mut self, n: u32, _: &Flow, p: &Packet<'_>, late: bool) {
+    fn counted(&mut self, n: u32, flow: &Flow, p: &Packet<'_>, late: bool) {
         let waiting = if late { self.waiting.remove(&p.pos) } else { None };
-        if !(self.wanted)(n, p) {
+        if !(self.wanted)(n, flow, p) {
             return;
         }
         if late {

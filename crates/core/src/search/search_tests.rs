@@ -24,7 +24,7 @@ fn pattern(bytes: &[u8]) -> Pattern {
 }
 
 fn finder(pattern: Pattern) -> Finder {
-    Finder::new(pattern, Box::new(|_, _| true), 1000, 1 << 20)
+    Finder::new(pattern, Box::new(|_, _, _| true), 1000, 1 << 20)
 }
 
 struct Sender {
@@ -135,7 +135,7 @@ proptest! {
         wanted in few(1..4),
         memory in 0..2000_usize,
     ) {
-        let finder = Finder::new(pattern(&wanted), Box::new(|_, _| true), 5, memory);
+        let finder = Finder::new(pattern(&wanted), Box::new(|_, _, _| true), 5, memory);
         let mut s = sender_to(finder);
         for (flags, seq, bytes) in segments {
             s.send(6, flags, seq.wrapping_sub(200), &bytes);

@@ -58,8 +58,7 @@ impl Extract {
     /// Goes on behind the traffic of a carry, whose hash has the key of the settings; the flows are those of the carry and of
     /// what is read. Nothing is read yet.
     pub fn go_on_behind(&mut self, carry: &Summary) {
-        *self.tag.tracker_mut() = carry.tracker().clone();
-        self.tag.catch_up();
+        self.tag.begin_behind(carry.tracker());
     }
 
     /// The one capture has an index: these flows (numbers in the table, each with its tag) are picked by it,

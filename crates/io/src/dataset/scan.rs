@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flowkeep_core::cut::Left as LeftByCutoff;
+use flowkeep_core::flow::parts::{Part, Parts};
 use flowkeep_core::flow::{Details, Rules, Table};
 use flowkeep_core::identify::{Identified, Models};
 use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
@@ -21,13 +22,15 @@ pub struct Scan {
     flows: bool,
     /// Of the trimmed file that was read last: packets and bytes before it, and those of the whole file.
     listed: Option<[(u64, u64); 2]>,
+    /// Of the flows that were taken.
+    parts: Option<Vec<Part>>,
 }
 
 impl Scan {
     /// Nothing read yet. Without `flows` only files are described. `cutoffs` are those of [`Scan::what_if`].
     pub fn new(settings: Settings, flows: bool, cutoffs: Vec<u64>) -> Self {
         let state = pipe::Scan::new(settings.rules, settings.seed, cutoffs);
-        Self { settings, state, flows, listed: None }
+        Self { settings, state, flows, listed: None, parts: None }
     }
 
     /// Keeps details of the flows, too.
@@ -44,6 +47,13 @@ impl Scan {
         self
     }
 
+    /// Notes which captures hold what of each flow, too; [`Scan::take_parts`] gives it.
+    #[must_use]
+    pub fn with_parts(mut self) -> Self {
+        self.state.parts = Some(Parts::default());
+        self
+    }
+
     /// Reads one capture; `-` is standard input.
     pub fn file(
         &mut self,
@@ -55,10 +65,18 @@ impl Scan {
         let (ledger, old) = old(path, beside, &self.settings, control)?;
         self.end_file();
         let before = (self.state.tracker.table().untracked(), self.state.tracker.fragments_overflow());
-        let start = begin_listing(&mut self.state.tracker, old.as_ref(), |old, _| {
+        if let Some(parts) = &mut self.state.parts {
+            parts.begin(self.state.tracker.packets());
+        }
+        let start = begin_listing(&mut self.state.tracker, old.as_ref(), |old, listing| {
             let left = old.left();
             let cutoffs = old.rows.iter().map(|row| left(row).cutoff);
             self.state.what_if.list(&old.chosen().unwrap_or_default(), cutoffs);
+            if let Some(parts) = &mut self.state.parts {
+                for (row, listed) in old.rows.iter().zip(listing.rows()) {
+                    parts.row(listed.flow, &row.flow, left(row).packets);
+                }
+            }
         });
         self.listed = old.map(|old| [start, old.whole()]);
         let mut look = Look;
@@ -105,8 +123,15 @@ impl Scan {
         let mut fresh = pipe::Scan::new(*self.rules(), self.settings.seed, Vec::new());
         fresh.details = self.state.details.as_ref().map(|_| Details::default());
         fresh.identified = self.state.identified.as_ref().map(|identified| Box::new(identified.fresh()));
-        let state = std::mem::replace(&mut self.state, fresh);
+        fresh.parts = self.state.parts.as_ref().map(|_| Parts::default());
+        let mut state = std::mem::replace(&mut self.state, fresh);
+        self.parts = state.parts.take().map(Parts::done);
         Flows::new(state.tracker.into_table(), state.details, state.identified, community_seed)
+    }
+
+    /// What each capture holds of the flows that were taken last, by number of flow and capture.
+    pub fn take_parts(&mut self) -> Option<Vec<Part>> {
+        self.parts.take()
     }
 
     /// The traffic is over. Fragments that wait are still those of the last file.
@@ -134,7 +159,7 @@ impl Scan {
 }
 
 /// Looks at the packets and does nothing with them.
-pub(super) struct Look;
+struct Look;
 
 impl Decide for Look {
     fn decide(&mut self, _: &mut Chunk) {}

@@ -1,14 +1,15 @@
 //! Looks for bytes in the flows of captures that are read one after another.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flowkeep_core::pipe::{self, Control, FindPicked, Passes};
 use flowkeep_core::search::{Counts, Finder, Hit, Pattern, Wanted};
+use flowkeep_core::select::{Chosen, Sessions, UNCHOSEN};
 
 use super::listing::{begin_listing, end_listing, old};
 use super::report::FileReport;
-use super::{Error, Settings};
+use super::{Error, Settings, Summary};
 use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;
@@ -25,6 +26,22 @@ pub struct Search {
     /// The one capture has an index: where the flows' records lie, and the flows (number in the table and tag).
     index: Option<(Arc<Index>, Vec<(u32, u32)>)>,
     most: usize,
+    /// Behind a carry: the chosen flows.
+    chosen: Option<Behind>,
+}
+
+/// Flows that are chosen behind a carry, and their sessions so far. Whoever chose them may have numbered them in another
+/// order than a pass does, so they are told by their keys and sessions.
+#[derive(Clone)]
+struct Behind {
+    chosen: Arc<Chosen>,
+    sessions: Arc<Mutex<Sessions>>,
+}
+
+impl Behind {
+    fn with<T>(&self, work: impl FnOnce(&Chosen, &mut Sessions) -> T) -> T {
+        work(&self.chosen, &mut self.sessions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What a search has found.
@@ -37,6 +54,8 @@ pub struct Searched {
     pub found: Vec<(u32, u64)>,
     /// What was looked through.
     pub counts: Counts,
+    /// Behind a carry: names of the flows in the order of `flow_id`, as [`Summary::begins`] gives them.
+    pub begins: Vec<u64>,
 }
 
 impl Search {
@@ -50,7 +69,7 @@ impl Search {
     ) -> Result<Self, Error> {
         let mut expected = None;
         let wanted: Wanted = match flows {
-            None => Box::new(|_, _| true),
+            None => Box::new(|_, _, _| true),
             Some((flows, ids)) => {
                 let numbers = flows.numbers(ids).map_err(Error::Usage)?;
                 expected = Some(flows.table().len());
@@ -58,12 +77,12 @@ impl Search {
                 for (n, _) in numbers {
                     marks[n as usize] = true;
                 }
-                Box::new(move |n, _| marks.get(n as usize) == Some(&true))
+                Box::new(move |n, _, _| marks.get(n as usize) == Some(&true))
             }
         };
         let finder = Finder::new(pattern, wanted, most, MEMORY);
         let state = pipe::Find::new(settings.rules, settings.seed, finder);
-        Ok(Self { settings, state, expected, index: None, most })
+        Ok(Self { settings, state, expected, chosen: None, index: None, most })
     }
 
     /// These flows (numbers in the table, each with its tag) are picked by the index of the one capture, without a pass
@@ -84,6 +103,35 @@ impl Search {
         Ok(Some(index.head().report.clone()))
     }
 
+    /// The same behind the traffic of a carry, whose hash has the key of the settings: the flows are those of the carry and of
+    /// what will be read. Of streams nothing is known that came before.
+    pub fn behind(
+        carry: &Summary,
+        settings: Settings,
+        pattern: Pattern,
+        flows: Option<(&Flows, &[u32])>,
+        most: usize,
+    ) -> Result<Self, Error> {
+        let mut chosen = None;
+        let mut wanted: Wanted = Box::new(|_, _, _| true);
+        if let Some((flows, ids)) = flows {
+            let numbers = flows.numbers(ids).map_err(Error::Usage)?;
+            let behind = Behind {
+                chosen: Arc::new(Chosen::new(flows.table(), &numbers, settings.seed)),
+                sessions: Arc::default(),
+            };
+            behind.with(|chosen, sessions| sessions.catch_up(chosen, carry.table()));
+            chosen = Some(behind.clone());
+            wanted = Box::new(move |n, flow, _| {
+                behind.with(|chosen, sessions| sessions.tag(chosen, n, flow) != UNCHOSEN)
+            });
+        }
+        let finder = Finder::new(pattern, wanted, most, MEMORY);
+        let mut state = pipe::Find::new(settings.rules, settings.seed, finder);
+        state.tracker = carry.tracker().clone();
+        Ok(Self { settings, state, expected: None, chosen, index: None, most })
+    }
+
     /// Goes over the next capture; `-` is standard input. `beside`: its ledger. Also gives the position of its
     /// first packet.
     pub fn file(
@@ -98,6 +146,9 @@ impl Search {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger, old) = old(path, beside, &self.settings, control)?;
         let start = begin_listing(&mut self.state.tracker, old.as_ref(), |_, _| {});
+        if let Some(behind) = self.chosen.as_ref().filter(|_| old.is_some()) {
+            behind.with(|chosen, sessions| sessions.catch_up(chosen, self.state.tracker.table()));
+        }
         let passes = Passes { decide: &mut self.state, emit: None };
         let end = pipe::run(source.input(), &self.settings.plan(), passes, control)?;
         if let Some(old) = old {
@@ -111,7 +162,10 @@ impl Search {
 
     /// No more captures come.
     pub fn finish(mut self) -> Result<Searched, Error> {
+        self.state.tracker.name();
         self.state.finish();
+        self.state.tracker.name();
+        let names = self.state.tracker.names().to_vec();
         let hits = self.state.finder.take_hits();
         let found = self.state.finder.found();
         let counts = self.state.finder.counts();
@@ -127,13 +181,14 @@ impl Search {
             ));
         }
         let all: Vec<u32> = (0..flows.table().len()).collect();
-        let mut ids = vec![0; all.len()];
+        let (mut ids, mut begins) = (vec![0; all.len()], Vec::with_capacity(all.len()));
         for (n, id) in flows.numbers(&all).map_err(Error::Usage)? {
             ids[n as usize] = id;
+            begins.push(names[n as usize]);
         }
         let hits = hits.into_iter().map(|hit| (ids[hit.flow as usize], hit)).collect();
         let mut found: Vec<_> = found.into_iter().map(|(n, times)| (ids[n as usize], times)).collect();
         found.sort_unstable();
-        Ok(Searched { flows, hits, found, counts })
+        Ok(Searched { flows, hits, found, counts, begins })
     }
 }

@@ -18,7 +18,7 @@ use super::noted::Stream;
 use super::pieces::Pieces;
 use super::report::FileReport;
 use super::spool::Spool;
-use super::{Error, Settings};
+use super::{Error, Settings, Summary};
 use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;
@@ -189,6 +189,12 @@ impl Streams {
         self.rebuild.begin_file(number);
         index.pick(wanted, self.settings.options, &mut Picked(&mut self.rebuild), control)?;
         Ok(Some(index.head().report.clone()))
+    }
+
+    /// Goes on behind the traffic of a carry, whose hash has the key of the settings; the flows are those of the carry and of
+    /// what is read. Of streams nothing is known that came before. Nothing is read yet.
+    pub fn go_on_behind(&mut self, carry: &Summary) {
+        self.tag.begin_behind(carry.tracker());
     }
 
     /// Goes over the next capture. `number`: its number in the data set, from 0.

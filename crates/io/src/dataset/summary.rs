@@ -1,52 +1,57 @@
 //! What a piece of a data set has come to, to be merged elsewhere.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Cursor, Write};
 use std::path::Path;
 
-use flowkeep_core::cut::ledger::{adopt, carry_on, Row};
-use flowkeep_core::flow::{Left, Silent, Table, Tracker};
+use flowkeep_core::cut::ledger::tell;
+use flowkeep_core::flow::summary::Told;
+use flowkeep_core::flow::{Left, Side, Table, Tracker};
 use flowkeep_core::packet::Seed;
-use flowkeep_core::pipe::{self, Control, Passes};
+use flowkeep_core::pipe::{self, Chunk, Control, Decide, Passes};
 
-use super::listing::old;
+use super::listing::{end_listing, old};
 use super::report::FileReport;
-use super::scan::Look;
 use super::{Error, Settings};
 use crate::source::Source;
-use crate::table::{flows::Flows, ledger, summary};
+use crate::table::{flows::Flows, summary};
 
 /// The flows of a consecutive piece of traffic, as far as they can be known without the pieces around it.
 #[derive(Clone, Debug)]
 pub struct Summary {
     tracker: Tracker,
-    /// The piece is a trimmed file: its ledger tells what it was.
-    listed: Option<Listed>,
+    /// The piece is a trimmed file: what its ledger tells of it.
+    told: Option<Told>,
 }
 
-/// Rows of a ledger, and its bytes.
-#[derive(Clone, Debug)]
-struct Listed {
-    rows: Vec<Row>,
-    bytes: Vec<u8>,
-    part: (u32, u32),
+/// Sums beyond which nothing is merged any more.
+const MOST: u64 = 1 << 62;
+
+/// Follows the flows, and notes where the last packet stood.
+struct Noting {
+    scan: pipe::Scan,
+    last: Option<(u64, u64)>,
 }
 
-impl Listed {
-    fn new(bytes: Vec<u8>, (i, n): (u32, u32)) -> Result<(Self, (u64, u64)), Error> {
-        let (about, mut rows) = ledger::read(Cursor::new(&bytes)).map_err(Error::Ledger)?;
-        rows.retain(|row| row.flow.key.is_of_part(i, n));
-        Ok((Self { rows, bytes, part: (i, n) }, (about.packets, about.bytes)))
+impl Decide for Noting {
+    fn decide(&mut self, chunk: &mut Chunk) {
+        self.scan.decide(chunk);
+        if let Some(record) = chunk.records.last() {
+            let tracker = &self.scan.tracker;
+            self.last = Some((tracker.packets() - 1, tracker.bytes() - u64::from(record.caplen)));
+        }
     }
 }
 
 impl Summary {
     /// Of no traffic, which begins here.
     pub fn start(settings: &Settings) -> Self {
-        Self { tracker: Tracker::new(settings.rules, Left::Start, settings.seed), listed: None }
+        Self { tracker: Tracker::new(settings.rules, Left::Start, settings.seed), told: None }
     }
 
-    /// Reads a capture as a piece of which it is not known what came before. Of a trimmed one the ledger is the summary.
+    /// Reads a capture as a piece of which it is not known what came before. Of a trimmed one the ledger tells the flows, and
+    /// what is left of it their fragments.
     pub fn scan(
         settings: &Settings,
         path: &Path,
@@ -55,70 +60,96 @@ impl Summary {
     ) -> Result<(Self, FileReport), Error> {
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger_use, old) = old(path, beside, settings, control)?;
-        let mut state = pipe::Scan::new(settings.rules, settings.seed, Vec::new());
-        state.tracker = Tracker::new(settings.rules, Left::Open, settings.seed);
-        let mut listed = None;
-        let end = if let (Some(old), Some(beside)) = (old, beside) {
-            let bytes = std::fs::read(beside).map_err(Error::Open)?;
-            let (rows, (packets, whole)) = Listed::new(bytes, (0, 1))?;
-            if old.whole() != (packets, whole) || old.rows.len() != rows.rows.len() {
-                return Err(Error::Ledger("it changed while it was read".to_owned()));
-            }
-            state.tracker.skip(packets, whole);
-            listed = Some(rows);
-            let passes = Passes { decide: &mut Look, emit: None };
-            pipe::run(source.input(), &settings.plan(), passes, control)?
-        } else {
-            let passes = Passes { decide: &mut state, emit: None };
-            pipe::run(source.input(), &settings.plan(), passes, control)?
-        };
+        let mut scan = pipe::Scan::new(settings.rules, settings.seed, Vec::new());
+        scan.tracker = Tracker::new(settings.rules, Left::Open, settings.seed);
+        let mut told = old.as_ref().map(|old| tell(&mut scan.tracker, &old.rows, old.left()));
+        let mut state = Noting { scan, last: None };
+        let passes = Passes { decide: &mut state, emit: None };
+        let end = pipe::run(source.input(), &settings.plan(), passes, control)?;
+        let mut tracker = state.scan.tracker;
+        if let (Some(told), Some(old)) = (&mut told, old) {
+            told.last = state.last;
+            end_listing(&mut tracker, (0, 0), old.whole());
+        }
         let mut report =
             FileReport::new(end, source.compression(), source.consumed(), settings.filter.as_ref());
-        report.untracked = state.tracker.table().untracked();
-        report.fragments_overflow = state.tracker.fragments_overflow();
+        report.untracked = tracker.table().untracked();
+        report.fragments_overflow = tracker.fragments_overflow();
         report.ledger = ledger_use;
-        Ok((Self { tracker: state.tracker, listed }, report))
+        Ok((Self { tracker, told }, report))
     }
 
     /// Joins the summary of the piece that follows. `cutting`: for whoever cuts, sessions that go on in a trimmed file have
     /// come to what its ledger says, also when the files before it are not known.
-    pub fn merge(&mut self, next: Self, cutting: bool) {
-        let Some(listed) = next.listed else { return self.tracker.merge(next.tracker) };
-        if cutting {
-            carry_on(&mut self.tracker, &listed.rows, Row::left);
-        } else {
-            adopt(&mut self.tracker, &listed.rows, Row::left);
+    ///
+    /// # Errors
+    /// [`Error::Summary`] when they do not fit each other.
+    pub fn merge(&mut self, next: Self, cutting: bool) -> Result<(), Error> {
+        let wrong = |why: &str| Err(Error::Summary(why.to_owned()));
+        if next.table().left() == Left::Start {
+            return wrong("what follows begins at the start of the traffic: it is not a piece");
         }
-        self.tracker.skip(next.tracker.packets(), next.tracker.bytes());
+        if self.table().rules() != next.table().rules() {
+            return wrong("the two were made by different settings for idle times or the number of flows");
+        }
+        if self.told.is_some() || (next.told.is_some() && self.table().left() == Left::Open) {
+            return wrong("a trimmed file can only be joined to what begins at the start of the traffic");
+        }
+        let (mine, theirs) = (&self.tracker, &next.tracker);
+        if mine.packets().saturating_add(theirs.packets()) > MOST
+            || mine.bytes().saturating_add(theirs.bytes()) > MOST
+        {
+            return wrong("together they tell of more packets or bytes than there can be");
+        }
+        match &next.told {
+            None => self.tracker.merge(next.tracker),
+            Some(told) => self.tracker.merge_told(next.tracker, told, cutting),
+        }
+        self.tracker.name();
+        Ok(())
     }
 
     /// The part number `i` of `n`, see [`Tracker::part`].
-    pub fn part(&self, i: u32, n: u32) -> Result<Self, Error> {
-        let listed = match &self.listed {
-            None => None,
-            Some(listed) => Some(Listed::new(listed.bytes.clone(), (i, n))?.0),
-        };
-        Ok(Self { tracker: self.tracker.part(i, n), listed })
+    #[must_use]
+    pub fn part(&self, i: u32, n: u32) -> Self {
+        match &self.told {
+            None => Self { tracker: self.tracker.part(i, n), told: None },
+            Some(told) => {
+                let (tracker, told) = self.tracker.part_told(told, i, n);
+                Self { tracker, told: Some(told) }
+            }
+        }
     }
 
     /// Of this carry, what a piece that follows can meet, see [`Tracker::met_by`].
     #[must_use]
     pub fn met_by(&self, piece: &Self) -> Self {
-        let tracker = match &piece.listed {
-            None => self.tracker.met_by(&piece.tracker),
-            Some(listed) => self.tracker.met_by_keys(listed.rows.iter().map(|row| row.flow.key)),
-        };
-        Self { tracker, listed: None }
+        Self { tracker: self.tracker.met_by(&piece.tracker, piece.told.as_ref()), told: None }
     }
 
     /// Joins another part of the same pieces.
-    pub fn join(&mut self, part: &Self) {
-        self.tracker.join(&part.tracker);
+    ///
+    /// # Errors
+    /// [`Error::Summary`] when it is not one.
+    pub fn join(&mut self, part: &Self) -> Result<(), Error> {
+        let of = |one: &Self| {
+            let tracker = &one.tracker;
+            let last = one.told.as_ref().map(|told| told.last);
+            (tracker.packets(), tracker.bytes(), one.table().left(), *one.table().rules(), last)
+        };
+        if of(self) != of(part) {
+            return Err(Error::Summary("the two are not parts of the same pieces".to_owned()));
+        }
+        match (&mut self.told, &part.told) {
+            (Some(told), Some(theirs)) => self.tracker.join_told(told, &part.tracker, theirs),
+            _ => self.tracker.join(&part.tracker),
+        }
+        Ok(())
     }
 
     /// Whether it has but one part, see [`Tracker::crosses`].
     pub fn crosses(&self) -> bool {
-        self.tracker.crosses()
+        self.tracker.crosses(self.told.as_ref())
     }
 
     /// The flows so far.
@@ -133,7 +164,7 @@ impl Summary {
 
     /// Flows, or rows of its ledger.
     pub fn len(&self) -> usize {
-        self.listed.as_ref().map_or(self.tracker.table().len() as usize, |listed| listed.rows.len())
+        self.told.as_ref().map_or(self.table().len() as usize, |told| told.rows.len())
     }
 
     /// Whether there is none.
@@ -148,7 +179,7 @@ impl Summary {
 
     /// The traffic ends here: fragments that still wait are orphans.
     pub fn end(&mut self) {
-        self.tracker.finish(&mut Silent);
+        self.tracker.end();
     }
 
     /// Writes it to a file.
@@ -163,9 +194,7 @@ impl Summary {
     }
 
     fn write_to<W: Write>(&self, out: W) -> io::Result<W> {
-        let listed = self.listed.as_ref();
-        let ledger = listed.map(|listed| (listed.part.0, listed.part.1, &listed.bytes[..]));
-        let mut out = summary::write(out, &self.tracker, ledger).map_err(io::Error::other)?;
+        let mut out = summary::write(out, &self.tracker, self.told.as_ref()).map_err(io::Error::other)?;
         out.flush()?;
         Ok(out)
     }
@@ -182,18 +211,20 @@ impl Summary {
     }
 
     fn loaded(read: Result<summary::Saved, String>) -> Result<Self, Error> {
-        let (tracker, ledger) = read.map_err(Error::Summary)?;
-        let listed = match ledger {
-            None => None,
-            Some((i, n, bytes)) => Some(Listed::new(bytes, (i, n))?.0),
-        };
-        Ok(Self { tracker, listed })
+        let (tracker, told) = read.map_err(Error::Summary)?;
+        Ok(Self { tracker, told })
     }
 
-    /// Numbers of the flows' first packets in the traffic, in ascending order: that of `flow_id`. Over all pieces such a
-    /// number is one flow's alone.
+    /// The names of the flows, in the order of `flow_id`: the number of the packet in the traffic by which each became known.
+    /// Over all pieces a name is one flow's alone. Of a piece whose begin is not known: numbers of first packets.
     pub fn begins(&self) -> impl Iterator<Item = u64> + '_ {
-        let table = self.table();
-        table.order().into_iter().map(|n| table.flow(n).first)
+        let (table, names) = (self.table(), self.tracker.names());
+        let named = move |n: u32| names.get(n as usize).copied().unwrap_or(table.flow(n).first);
+        table.order().into_iter().map(named)
+    }
+
+    /// What the flows have come to, by their names.
+    pub(super) fn totals(&self) -> HashMap<u64, [Side; 2]> {
+        self.tracker.names().iter().copied().zip(self.table().iter().map(|flow| flow.side)).collect()
     }
 }

@@ -1,7 +1,6 @@
 //! Cuts captures that are read one after another as one data set.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use super::report::{FileReport, LedgerUse, TrimReport};
 use super::{is_standard, Error, Settings, Summary};
 use crate::codec::Compression;
 use crate::digest::file_digest;
+use crate::remote::{create_any, open_any};
 use crate::source::Source;
 use crate::table::flows::Flows;
 use crate::table::ledger::{self, About};
@@ -57,6 +57,8 @@ pub struct Trim {
     settings: Settings,
     state: pipe::Trim,
     measure: Option<Measure>,
+    /// What flows come to by their names, where the files to be read are not all.
+    totals: Option<HashMap<u64, [Side; 2]>>,
     /// What was measured, file by file.
     ends: HashMap<PathBuf, Vec<[Side; 2]>>,
     /// Names of the classes of flows.
@@ -108,6 +110,7 @@ impl Trim {
             settings,
             state,
             measure,
+            totals: None,
             ends: HashMap::new(),
             rules: Vec::new(),
             identify: false,
@@ -137,13 +140,23 @@ impl Trim {
     #[must_use]
     pub fn behind(mut self, carry: &Summary) -> Self {
         self.state.tracker = carry.tracker().clone();
+        if let Some(measure) = &mut self.measure {
+            measure.scan.tracker = carry.tracker().clone();
+        }
+        self
+    }
+
+    /// What the flows of all traffic come to, also behind the files that will be measured.
+    #[must_use]
+    pub fn with_totals(mut self, whole: &Summary) -> Self {
+        self.totals = Some(whole.totals());
         self
     }
 
     /// Goes on behind a file of which only the ledger is read: its flows have come to what the ledger says.
     /// `measuring`: in the first pass.
     pub fn carry(&mut self, ledger: &Path, measuring: bool) -> Result<(), Error> {
-        let file = File::open(ledger).map_err(Error::Open)?;
+        let file = open_any(ledger, None).map_err(Error::Open)?;
         let (about, rows) = ledger::read(BufReader::new(file)).map_err(Error::Ledger)?;
         if measuring {
             let Some(measure) = &mut self.measure else { return Ok(()) };
@@ -164,11 +177,17 @@ impl Trim {
     /// The first pass is over, if there was one.
     fn end_measure(&mut self) {
         if let Some(mut measure) = self.measure.take() {
+            // The end of the traffic may give flows an earlier first packet, but their names are those of before.
+            measure.scan.tracker.name();
             measure.scan.finish();
+            measure.scan.tracker.name();
             measure.end_file();
             let table = measure.scan.tracker.table();
             if self.state.cutter.policy().tail > 0 {
-                self.state.cutter.set_totals(table);
+                let names = measure.scan.tracker.names();
+                let whole = |n: usize| self.totals.as_ref()?.get(names.get(n)?);
+                let sides = table.iter().enumerate().map(|(n, flow)| whole(n).unwrap_or(&flow.side));
+                self.state.cutter.set_totals(sides);
                 self.ends = measure.ends;
             }
             if let Some(identified) = &measure.scan.identified {
@@ -235,8 +254,12 @@ impl Trim {
         let plan = self.settings.plan();
         let (end, digest_in) = std::thread::scope(|scope| {
             // Beside the cutting: the second reading comes from the page cache.
-            let wants = digests && !is_standard(path) && source.size().is_some();
-            let digest = wants.then(|| scope.spawn(|| file_digest(path, || control.is_cancelled())));
+            let wants = digests && !is_standard(path) && source.size().is_some() && source.remote().is_none();
+            if let (true, Some(remote)) = (digests, source.remote()) {
+                // Elsewhere nothing is read twice.
+                remote.begin_digest();
+            }
+            let digest = wants.then(|| scope.spawn(|| file_digest(path, control)));
             let emit: &mut dyn Emit = &mut writer;
             let passes = Passes { decide: state, emit: Some(emit) };
             let end = pipe::run(source.input(), &plan, passes, control);
@@ -247,7 +270,10 @@ impl Trim {
         });
         let end = end?;
         self.decided()?;
-        let digest_in = digest_in.transpose().map_err(Error::Open)?.flatten();
+        let digest_in = match source.remote().filter(|_| digests) {
+            Some(remote) => remote.end_digest().map_err(Error::Open)?,
+            None => digest_in.transpose().map_err(Error::Open)?.flatten(),
+        };
         let late = self.state.end_file(wanted.last);
         let (output, whole) = writer.finish(&late).map_err(Error::Output)?;
         let (out_bytes, digest_out) = output.finish().map_err(Error::Output)?;
@@ -404,7 +430,7 @@ fn list(cutter: &mut Cutter, old: &Old, listing: &Listing, policy: &str, ends: O
 }
 
 fn write_ledger(path: &Path, about: &About, rows: &[Row]) -> Result<(), Error> {
-    let file = File::create(path).map_err(Error::Output)?;
+    let file = create_any(path).map_err(Error::Output)?;
     let done = ledger::write(BufWriter::new(file), about, rows);
     let out = done.map_err(|e| Error::Output(std::io::Error::other(e)))?;
     out.into_inner().map_err(|e| Error::Output(e.into_error()))?;

@@ -13,7 +13,7 @@ use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_ipc::CompressionType;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use flowkeep_core::flow::summary::{Entry, Head, Loading};
+use flowkeep_core::flow::summary::{Entry, Head, Loading, Told};
 use flowkeep_core::flow::{Left, Rules, Tracker};
 use flowkeep_core::packet::Seed;
 
@@ -21,9 +21,9 @@ use flowkeep_core::packet::Seed;
 pub const VERSION: &str = "1";
 const ROWS: usize = 1 << 14;
 
-/// Writes a summary. `ledger`: the number of the part and of all parts, and the bytes of the ledger that it stands for.
-pub fn write<W: Write>(out: W, of: &Tracker, ledger: Option<(u32, u32, &[u8])>) -> Result<W, ArrowError> {
-    let head = of.head();
+/// Writes a summary. `told`: what a ledger tells, where it is of a trimmed file.
+pub fn write<W: Write>(out: W, of: &Tracker, told: Option<&Told>) -> Result<W, ArrowError> {
+    let head = of.head(told);
     let mut metadata = HashMap::from([("flowkeep.summary".to_owned(), VERSION.to_owned())]);
     let open = u64::from(head.left == Left::Open);
     for (name, number) in [
@@ -35,11 +35,14 @@ pub fn write<W: Write>(out: W, of: &Tracker, ledger: Option<(u32, u32, &[u8])>) 
         ("idle_ns", head.rules.idle_ns as u64),
         ("tcp_idle_ns", head.rules.tcp_idle_ns as u64),
         ("max_flows", u64::from(head.rules.max_flows)),
-        ("part", ledger.map_or(0, |(part, ..)| u64::from(part))),
-        ("parts", ledger.map_or(1, |(_, parts, _)| u64::from(parts))),
     ] {
         metadata.insert(format!("flowkeep.{name}"), number.to_string());
     }
+    let last = |(packets, bytes)| format!("{packets} {bytes}");
+    let told_text = head.told.map(|at| at.map_or_else(|| "nothing".to_owned(), last));
+    metadata.insert("flowkeep.left_over".to_owned(), told_text.unwrap_or_default());
+    let from = head.told_from.map_or_else(String::new, |from| from.to_string());
+    metadata.insert("flowkeep.told_from".to_owned(), from);
     let fields =
         vec![Field::new("kind", DataType::UInt8, false), Field::new("entry", DataType::Binary, false)];
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
@@ -53,11 +56,7 @@ pub fn write<W: Write>(out: W, of: &Tracker, ledger: Option<(u32, u32, &[u8])>) 
         let batch = RecordBatch::try_new(schema.clone(), columns).and_then(|batch| writer.write(&batch));
         failed = failed.take().or(batch.err());
     };
-    if let Some((.., bytes)) = ledger {
-        kinds.push(LEDGER);
-        entries.append_value(bytes);
-    }
-    of.save(|kind, bytes| {
+    of.save(told, |kind, bytes| {
         kinds.push(kind as u8);
         entries.append_value(bytes);
         if kinds.len() == ROWS {
@@ -72,11 +71,8 @@ pub fn write<W: Write>(out: W, of: &Tracker, ledger: Option<(u32, u32, &[u8])>) 
     writer.into_inner()
 }
 
-/// The entry that is a whole ledger.
-const LEDGER: u8 = 255;
-
-/// What is read: the summary, and the part, the number of parts and the bytes of the ledger that it stands for.
-pub type Saved = (Tracker, Option<(u32, u32, Vec<u8>)>);
+/// What is read: the summary, and what a ledger tells where it is of a trimmed file.
+pub type Saved = (Tracker, Option<Told>);
 
 /// Reads a summary. The error says in words what is wrong with it.
 pub fn read<R: Read + Seek>(input: R, seed: Seed) -> Result<Saved, String> {
@@ -113,10 +109,10 @@ fn read_checked<R: Read + Seek>(mut input: R, seed: Seed) -> Result<Saved, Strin
         bytes: number("bytes")?,
         untracked: number("untracked")?,
         overflow: number("overflow")?,
+        told: left_over(text("left_over")?)?,
+        told_from: if text("told_from")?.is_empty() { None } else { Some(number("told_from")?) },
     };
-    let part = [number("part")?, number("parts")?].map(|n| u32::try_from(n).unwrap_or(0));
     let mut loading = Loading::new(&head, seed)?;
-    let mut ledger = None;
     for batch in reader {
         let batch = batch.map_err(|e| format!("its Arrow data is broken: {e}"))?;
         let [kinds, entries] = batch.columns() else {
@@ -130,10 +126,22 @@ fn read_checked<R: Read + Seek>(mut input: R, seed: Seed) -> Result<Saved, Strin
         for (kind, entry) in kinds.values().iter().zip(entries.iter().flatten()) {
             match Entry::of(*kind) {
                 Some(kind) => loading.entry(kind, entry)?,
-                None if *kind == LEDGER => ledger = Some((part[0], part[1], entry.to_vec())),
                 None => return Err(format!("there is no entry of kind {kind}")),
             }
         }
     }
-    Ok((loading.done(), ledger))
+    Ok(loading.done())
+}
+
+/// Packets and bytes before the last packet that is left of a trimmed file; empty: it is of none.
+fn left_over(text: &str) -> Result<Option<Option<(u64, u64)>>, String> {
+    match text {
+        "" => Ok(None),
+        "nothing" => Ok(Some(None)),
+        numbers => {
+            let both = numbers.split_once(' ').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+            both.map(|both| Some(Some(both)))
+                .ok_or_else(|| "its metadata flowkeep.left_over is no two numbers".to_owned())
+        }
+    }
 }

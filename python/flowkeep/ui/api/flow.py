@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -16,10 +15,13 @@ from ...ops.transcript import TranscriptPlan, describe, lines
 from ...stream import Anomaly, Data, Datagram, Gap, Overlap, Stream
 from ...text import safe
 from ..library import Library
+from ..recent import Recent
+from ..table import FlowTable
 from .common import aside, library, table
 
 router = APIRouter(prefix="/api/flows/{flow_id}", tags=["one flow"])
-MOST_LINES = 2000
+MOST_LINES = 100_000
+"""More than a page of 64 KiB can have, marks beside."""
 MOST_EVENTS = 1000
 _KEPT = 4
 
@@ -28,18 +30,14 @@ class _Streams:
     """The flows that were rebuilt last: turning the pages of one does not read the capture again."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, int, str], Stream] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = Recent(_KEPT)
 
-    def of(self, open_: Library, flows: Any, flow_id: int, overlap: str) -> Stream:
-        key = (open_.version, flow_id, overlap)
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = stream_of(open_.found, flows, flow_id, open_.options, overlap=overlap)
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+    def of(self, open_: Library, loaded: FlowTable, flow_id: int, overlap: str) -> Stream:
+        def make() -> Stream:
+            return stream_of(loaded.found, loaded.flows, flow_id, open_.options, overlap=overlap)
+
+        # A table that is gone may leave its address to the next one, its captures too: both are in the key.
+        return self._kept.get((open_.version, id(loaded), flow_id, overlap), make)
 
 
 streams = _Streams()
@@ -50,7 +48,7 @@ async def _stream(request: Request, flow_id: int, overlap: str) -> Stream:
     loaded, open_ = table(request), library(request)
     if flow_id < 0:
         raise UsageError(f"there is no flow {flow_id}: they are counted from 0")
-    return await aside(lambda: streams.of(open_, loaded.flows, flow_id, overlap))
+    return await aside(lambda: streams.of(open_, loaded, flow_id, overlap))
 
 
 @router.get("/transcript")
@@ -85,6 +83,36 @@ async def transcript(
         }
 
     return await aside(work)
+
+
+def page_with(stream: Stream, plan: TranscriptPlan, text: str, by: int = 1) -> int | None:
+    """The next page of a transcript, or with ``by=-1`` the one before, that has a line with this text, in any
+    case: where it begins. Pages are those that :attr:`TranscriptPlan.size` makes of the bytes."""
+    size = plan.size or 1
+    total = len(stream.client) + len(stream.server)
+    wanted = text.lower()
+    begin = plan.begin + by * size
+    while 0 <= begin < total or (by < 0 and -size < begin):
+        begin = max(begin, 0)
+        if any(wanted in line.text.lower() for line in lines(stream, replace(plan, begin=begin))):
+            return begin
+        begin += by * size
+    return None
+
+
+@router.get("/find")
+async def find(
+    request: Request, flow_id: int, text: Annotated[str, Query(min_length=1, max_length=200)],
+    show: Literal["text", "hex"] = "text",
+    encoding: Annotated[str, Query(max_length=40)] = "utf-8", decode: bool = False,
+    begin: Annotated[int, Query(ge=0, description="Where the page begins behind which to look.")] = 0,
+    size: Annotated[int, Query(ge=1024, le=1 << 20, description="Bytes of a page.")] = 1 << 16,
+    overlap: Overlapping = "first",
+) -> dict[str, Any]:  # fmt: skip
+    """The next page of a transcript that has a line with this text, in any case."""
+    plan = TranscriptPlan(view=show, encoding=encoding, begin=begin, size=size, decode=decode)
+    stream = await _stream(request, flow_id, overlap)
+    return {"begin": await aside(lambda: page_with(stream, plan, text))}
 
 
 @router.get("/anomalies")

@@ -12,9 +12,25 @@ from ...errors import FlowkeepError
 from ...ops.cache_status import cache_status
 from ...units import duration, size
 from ..api import archive
+from .charts import Ink, draw
 from .tab import Tab
 
 _SOME = 5000
+_POLICY = """
+[dataset.sensor]
+include = "captures/*.pcap*"
+
+[[dataset.sensor.tier]]
+after = "3d"
+cutoff = "1MB"
+
+[[dataset.sensor.tier]]
+after = "30d"
+cutoff = "10kB"
+
+[[dataset.sensor.tier]]
+after = "365d"
+delete = true"""
 
 
 def _number(value: Any) -> int:
@@ -33,18 +49,33 @@ class Cache:
                     "grow fk-mono"
                 )
                 self.socket.props('dense outlined aria-label="Socket of the cache"')
-                ui.button("Connect", on_click=self.connect).props("dense no-caps unelevated").mark("connect")
+                ui.button("Connect", on_click=self.connect).props("no-caps unelevated").classes(
+                    "fk-solid"
+                ).mark("connect")
             self.said = ui.label("not connected").classes("text-subtitle1").mark("cache-status")
+            self.said.props("role=status aria-live=polite")
+            with ui.element("div").classes("fk-card") as self.help:
+                ui.label("The last days of traffic, in memory").classes("text-subtitle2")
+                ui.label(
+                    "A running cache keeps the start of every flow in a fixed amount of memory. Here you see "
+                    "how full it is and how far it looks back, and read packets of it into the tables. "
+                    "Start one with:"
+                ).classes("fk-hint")
+                ui.label("flowkeep cache run").classes("fk-mono q-mt-sm")
             with ui.row().classes("gap-6"):
                 self.cards = ui.row().classes("gap-4")
             self.chart = ui.echart({"series": []}).classes("w-full").style("height: 260px")
+            self.chart.props('role=img aria-label="Memory of the cache by the age of its packets"')
             with ui.row().classes("w-full items-center gap-2 no-wrap") as self.reading:
                 self.filter = ui.input(placeholder="Packets, as tcpdump filters").classes("grow fk-mono")
                 self.where = ui.input(placeholder="Flows, as SQL").classes("grow fk-mono")
                 self.since = ui.input(placeholder="Since, such as 2h").classes("fk-mono")
                 for field in (self.filter, self.where, self.since):
                     field.props("dense outlined clearable")
-                ui.button("Read and open", icon="download", on_click=self.read).props("no-caps unelevated")
+                    field.props(f'aria-label="{field.props["placeholder"]}"')
+                ui.button("Read and open", icon="download", on_click=self.read).props(
+                    "no-caps unelevated no-wrap"
+                ).classes("fk-solid")
             self.reading.set_visibility(False)
         ui.timer(2.0, self.look)
 
@@ -62,9 +93,11 @@ class Cache:
         except (FlowkeepError, OSError) as error:
             self.connected = False
             self.reading.set_visibility(False)
+            self.help.set_visibility(True)
             self.said.set_text(f"not connected: {error}")
             return
         self.reading.set_visibility(True)
+        self.help.set_visibility(False)
         self.show(status)
 
     def show(self, status: dict[str, Any]) -> None:
@@ -89,19 +122,17 @@ class Cache:
             f"older than {duration(_number(b.get('from')))}" if _number(b.get("from")) else "now"
             for b in bands
         ]
-        self.chart.options.clear()
-        self.chart.options.update({
-            "animation": False, "legend": {"top": 0},
-            "grid": {"left": 90, "right": 90, "top": 30, "bottom": 40},
-            "tooltip": {"trigger": "axis"}, "xAxis": {"type": "category", "data": names},
-            "yAxis": {"type": "value", "axisLabel": {":formatter": "v => fk.bytes(v)"}},
-            "series": [{
-                "name": "memory by age", "type": "bar", "color": "#7b3fb5",
+        ink = Ink(self.tab.dark)
+        draw(self.chart, ink.chart(
+            grid={"left": 90, "right": 30, "top": 36, "bottom": 40}, tooltip={"trigger": "axis"},
+            xAxis=ink.axis(type="category", data=names),
+            yAxis=ink.axis(type="value", axisLabel={":formatter": "v => fk.bytes(v)"}),
+            series=[{
+                "name": "memory by age", "type": "bar", "color": ink.first,
                 "data": [_number(band.get("bytes")) for band in bands],
                 "tooltip": {":valueFormatter": "v => fk.bytes(v)"},
             }],
-        })  # fmt: skip
-        self.chart.update()
+        ))  # fmt: skip
 
     async def read(self) -> None:
         """Take packets out, and open them."""
@@ -130,9 +161,19 @@ class Retain:
                     ui.input(placeholder="Policy, a TOML file").classes("grow fk-mono").mark("policy")
                 )
                 self.policy.props('dense outlined aria-label="Policy"').on("keydown.enter", self.plan)
-                ui.button("Plan", on_click=self.plan).props("dense no-caps unelevated").mark("plan")
-                ui.button("Forecast", on_click=self.forecast).props("dense no-caps outline").mark("forecast")
-            ui.label("Looks only: flowkeep retain apply carries a plan out.").classes("text-caption")
+                ui.button("Plan", on_click=self.plan).props("no-caps unelevated").classes("fk-solid").mark(
+                    "plan"
+                )
+                ui.button("Forecast", on_click=self.forecast).props("no-caps outline").mark("forecast")
+            ui.label("Looks only: flowkeep retain apply carries a plan out.").classes("fk-hint")
+            with ui.element("div").classes("fk-card") as self.help:
+                ui.label("An archive that ages").classes("text-subtitle2")
+                ui.label(
+                    "A policy says what becomes of captures as they grow old: trimmed further in steps, at "
+                    "last deleted. Plan lists what it would do to each file, and why; Forecast draws what "
+                    "the archive will need. A policy is a TOML file such as:"
+                ).classes("fk-hint")
+                ui.label(_POLICY).classes("fk-mono").style("white-space: pre")
             self.sums = ui.column().classes("gap-0").mark("plan-sums")
             self.table = ui.table(
                 columns=[
@@ -177,6 +218,7 @@ class Retain:
             if len(rows) > _SOME:
                 ui.label(f"the first {_SOME:,} of {len(rows):,} files are listed").classes("text-caption")
         self.table.set_visibility(True)
+        self.help.set_visibility(False)
         self.frame.set_visibility(False)
 
     def forecast(self) -> None:
@@ -184,4 +226,5 @@ class Retain:
         query = urlencode({"policy": (self.policy.value or "").strip()})
         self.frame.props(f'src="/api/retain/forecast?{query}"')
         self.frame.set_visibility(True)
+        self.help.set_visibility(False)
         self.table.set_visibility(False)

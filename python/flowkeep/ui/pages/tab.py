@@ -14,7 +14,7 @@ from nicegui import context, ui
 from ...errors import FlowkeepError
 from ...text import safe
 from ..library import Library
-from ..view import Term, View
+from ..view import Sort, Term, View
 
 MOST_STEPS_BACK = 200
 
@@ -31,9 +31,14 @@ class Tab:
         """The rows that are selected in the grid that was used last."""
         self.kind = "flows"
         """Of which table they are."""
+        self.follow = -1
+        """The flow that is followed; -1: none."""
+        self.dark, self.utc = False, True
+        """How the page is shown, as the browser keeps it."""
         self.client = context.client
         self._of_view: list[Callable[[], Any]] = []
         self._of_rows: list[Callable[[], Any]] = []
+        self._of_manners: list[Callable[[], Any]] = []
 
     def watch_view(self, watcher: Callable[[], Any]) -> None:
         """Call this when the view has changed."""
@@ -42,6 +47,24 @@ class Tab:
     def watch_rows(self, watcher: Callable[[], Any]) -> None:
         """Call this when the view or the selection has changed."""
         self._of_rows.append(watcher)
+
+    def watch_manners(self, watcher: Callable[[], Any]) -> None:
+        """Call this when the page is to look otherwise."""
+        self._of_manners.append(watcher)
+
+    def behave(self, *, dark: bool, utc: bool) -> None:
+        """Take note of how the page is shown."""
+        if (dark, utc) != (self.dark, self.utc):
+            self.dark, self.utc = dark, utc
+            for watcher in self._of_manners:
+                watcher()
+
+    def sorted(self, text: str) -> None:
+        """Take note of the order of the flows."""
+        sort = Sort.parse(text) if text else None
+        if sort != self.view.sort:
+            self.view = replace(self.view, sort=sort)
+            self.tell_url()
 
     async def show(self, view: View, *, remember: bool = True) -> bool:
         """Look at another view; what cannot be meant is told, and changes nothing."""
@@ -57,7 +80,7 @@ class Tab:
             self.future = []
         self.view = view
         self.rows = []
-        self.run(f"fk.look({json.dumps(replace(view, sort=None).url())})")
+        self.run(f"fk.look({json.dumps(replace(view, sort=None).url())}, {json.dumps(table is not None)})")
         self.tell_url()
         for watcher in (*self._of_view, *self._of_rows):
             watcher()
@@ -84,6 +107,11 @@ class Tab:
         """Show these flows alone."""
         await self.show(replace(self.view, hidden=terms, invert=True))
 
+    async def narrow(self, where: str) -> None:
+        """Add a condition in SQL."""
+        before = f"({self.view.where}) AND " if self.view.where else ""
+        await self.show(replace(self.view, where=f"{before}{where}"))
+
     def select(self, kind: str, rows: list[dict[str, Any]]) -> None:
         """Take note of the rows that are selected."""
         self.kind, self.rows = kind, rows
@@ -92,7 +120,8 @@ class Tab:
 
     def tell_url(self) -> None:
         """Put page and view into the address bar, so that it can be shared."""
-        query = "&".join(part for part in (f"page={quote(self.page)}", self.view.url()) if part)
+        follow = f"follow={self.follow}" if self.follow >= 0 else ""
+        query = "&".join(part for part in (f"page={quote(self.page)}", follow, self.view.url()) if part)
         self.run(f"fk.place({json.dumps(query)})")
 
     def run(self, script: str) -> None:
@@ -125,27 +154,41 @@ def arguments(event: Any) -> dict[str, Any]:
 
 def terms_of(kind: str, row: dict[str, Any]) -> list[tuple[str, Term]]:
     """What can be hidden by a row of a table, with its words."""
-    made: list[tuple[str, str]] = []
-    if kind == "hosts":
-        made.append((f"host {row.get('ip')}", f"host:{row.get('ip')}"))
-    else:
-        made += [(f"host {row.get(name)}", f"host:{row.get(name)}") for name in ("client_ip", "server_ip")]
+    ends = ("ip",) if kind == "hosts" else ("client_ip", "server_ip")
+    made = [(f"host {row.get(end)}", f"host:{row.get(end)}") for end in ends]
+    if kind != "hosts":
         port = f"{row.get('server_port')}/{row.get('proto')}"
         made.append((f"port {port}", f"port:{port}"))
         made.append((f"all {row.get('proto')}", f"proto:{row.get('proto')}"))
         made.append(("client, server and port", f"talk:{row.get('client_ip')},{row.get('server_ip')},{port}"))
-        ip = str(row.get("server_ip"))
-        network = f"{ip.rsplit('.', 1)[0]}.0/24" if "." in ip else f"{ip}/64"
-        made.append((f"network {network}", f"network:{network}"))
     if row.get("service"):
         made.append((f"protocol {row['service']}", f"service:{row['service']}"))
-    if row.get("server_name"):
-        domain = ".".join(str(row["server_name"]).split(".")[-2:])
-        made.append((f"domain {domain}", f"domain:{domain}"))
-    terms = []
+    for end in ends:
+        network = _network(str(row.get(end)))
+        made.append((f"network {network}", f"network:{network}"))
+    made += [
+        (f"domain {domain}", f"domain:{domain}") for domain in domains(str(row.get("server_name") or ""))
+    ]
+    terms: dict[Term, str] = {}
     for words, text in made:
         try:
-            terms.append((words, Term.parse(text)))
+            terms.setdefault(Term.parse(text), words)
         except FlowkeepError:
             continue
-    return terms
+    return [(words, term) for term, words in terms.items()]
+
+
+def _network(ip: str) -> str:
+    return f"{ip}/64" if ":" in ip else f"{ip.rpartition('.')[0]}.0/24"
+
+
+_REGISTRIES = {"ac", "co", "com", "edu", "gob", "gov", "mil", "ne", "net", "or", "org"}
+
+
+def domains(name: str) -> list[str]:
+    """A name and the domains it lies in, but for those under which others register theirs: ``co.uk``."""
+    labels = name.strip(".").split(".")
+    if len(labels) < 2 or labels[-1].isdigit() or ":" in name:
+        return []
+    least = 3 if len(labels[-1]) == 2 and labels[-2] in _REGISTRIES else 2
+    return [".".join(labels[n:]) for n in range(max(0, len(labels) - least - 1), len(labels) - least + 1)]

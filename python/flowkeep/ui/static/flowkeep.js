@@ -2,7 +2,8 @@
 // Text from captures only ever becomes textContent.
 "use strict";
 window.fk = (() => {
-  const state = { view: "", utc: true, grids: {}, link: null, transcript: {} };
+  const state = { view: "", utc: localStorage.getItem("fk-times") !== "local", grids: {}, link: null, transcript: {} };
+  document.documentElement.lang = "en";
   const count = new Intl.NumberFormat("en-US");
 
   const bytes = (n) => {
@@ -31,10 +32,11 @@ window.fk = (() => {
     if (value === null || value === undefined) return "";
     switch (unit) {
       case "count": return typeof value === "number" ? count.format(value) : String(value);
+      case "percent": return `${value > 0 && value < 0.05 ? "< 0.1" : value.toFixed(1)} %`;
       case "bytes": return bytes(Number(value));
       case "duration": return duration(Number(value));
       case "time": return time(value, 6);
-      case "share": return value.toFixed(2);
+      case "share": return Number(value).toFixed(2);
       case "list": return value.join(", ");
       case "bool": return value === true ? "yes" : "no";
       default: return String(value);
@@ -47,7 +49,8 @@ window.fk = (() => {
       case "duration": return `${count.format(Number(value))} ns`;
       case "time": return value;
       case "list": return value.join("\n");
-      default: return String(value);
+      // What fits into its cell needs no second time.
+      default: return String(value).length > 14 ? String(value) : null;
     }
   };
 
@@ -62,35 +65,62 @@ window.fk = (() => {
   const sorted = (model) => model.length ? `${model[0].sort === "desc" ? "-" : ""}${model[0].colId}` : "";
   const source = (kind) => ({
     rowCount: undefined,
+    asked: new AbortController(),
+    destroy() { this.asked.abort(); },
     async getRows(p) {
+      if (!state.open) { p.successCallback([], 0); nothing(kind, 0); return; }
       const sort = sorted(p.sortModel);
       const url = `/api/${kind}?${state.view}${state.view ? "&" : ""}offset=${p.startRow}&limit=${p.endRow - p.startRow}` +
         (sort ? `&sort=${encodeURIComponent(sort)}` : "");
       const began = performance.now();
       try {
-        const answer = await ask(url);
+        const answer = await ask(url, { signal: this.asked.signal });
         p.successCallback(answer.rows, answer.total);
+        nothing(kind, answer.total);
         state.last_page_ms = performance.now() - began;
         if (kind === "flows") emitEvent("fk-shown", { total: answer.total, steps: answer.steps, sort });
       } catch (error) {
         p.failCallback();
+        if (this.asked.signal.aborted) return; // nobody wants it any more
         complain(error);
       }
     },
   });
+  // An empty table says why it is empty.
+  const nothing = (kind, total) => {
+    const api = state.grids[kind];
+    if (!alive(api)) return;
+    api.setGridOption("overlayNoRowsTemplate", `<span class="fk-empty">${state.open ? "These filters leave nothing. U takes the last step back." : "No capture is open. Add one on the page Files, or drop it there."}</span>`);
+    if (total) api.hideOverlay(); else api.showNoRowsOverlay();
+  };
   const grid = (kind, api) => {
     state.grids[kind] = api;
     const kept = localStorage.getItem(`fk-columns-${kind}`);
-    if (kept) { try { api.applyColumnState({ state: JSON.parse(kept), applyOrder: true }); } catch { /* of another version */ } }
+    if (kept) {
+      try {
+        // An order in the URL is part of the view that is shared.
+        const named = kind === "flows" && new URLSearchParams(location.search).has("sort");
+        const columns = JSON.parse(kept).map(({ sort, ...rest }) => (named ? rest : { sort, ...rest }));
+        api.applyColumnState({ state: columns, applyOrder: true });
+      } catch { /* of another version */ }
+    }
     api.setGridOption("datasource", source(kind));
   };
-  const keepColumns = (kind) => {
-    const kept = state.grids[kind].getColumnState().map(({ colId, hide, width, sort }) => ({ colId, hide, width, sort }));
+  // What people did is kept, and not what fits the window of this moment.
+  const keepColumns = (kind, source) => {
+    if (!/^ui|^auto/.test(source)) return;
+    const kept = state.grids[kind].getColumnState().map(({ colId, hide, width, sort, flex }) => ({ colId, hide, sort, ...(flex ? {} : { width }) }));
     localStorage.setItem(`fk-columns-${kind}`, JSON.stringify(kept));
   };
+  const columns = (kind) => {
+    const api = state.grids[kind];
+    if (alive(api)) emitEvent("fk-columns", { kind, shown: api.getColumnState().filter((c) => !c.hide).map((c) => c.colId) });
+  };
+  const resetColumns = (kind) => { localStorage.removeItem(`fk-columns-${kind}`); state.grids[kind].resetColumnState(); columns(kind); };
   const alive = (api) => api && !api.isDestroyed();
-  const look = (view) => {
+  const look = (view, open) => {
     state.view = view;
+    state.open = open;
     for (const [kind, api] of Object.entries(state.grids)) {
       if (!alive(api)) continue;
       api.deselectAll();
@@ -102,7 +132,7 @@ window.fk = (() => {
     const rows = state.grids[kind].getSelectedRows();
     emitEvent("fk-selected", { kind, rows: rows.slice(0, 5000), count: rows.length });
   };
-  const showColumn = (kind, name, shown) => { state.grids[kind].setColumnsVisible([name], shown); keepColumns(kind); };
+  const showColumn = (kind, name, shown) => { state.grids[kind].setColumnsVisible([name], shown); keepColumns(kind, "ui"); };
 
   // A row is right-clicked: it becomes the selection, unless it is part of it already.
   const menu = (kind, p) => {
@@ -110,28 +140,6 @@ window.fk = (() => {
     if (!p.node || !p.data) return;
     if (!p.node.isSelected()) p.node.setSelected(true, true);
     emitEvent("fk-menu", { kind, row: p.data, column: p.column ? p.column.getColId() : "", x: p.event.clientX, y: p.event.clientY });
-  };
-
-  const transcript = async (into, flow, wanted) => {
-    const box = document.getElementById(into);
-    if (!box) return;
-    const turn = (state.transcript[into] = (state.transcript[into] || 0) + 1);
-    box.replaceChildren(Object.assign(document.createElement("div"), { className: "fk-mark", textContent: "reading …" }));
-    try {
-      const answer = await ask(`/api/flows/${flow}/transcript?${new URLSearchParams(wanted)}`);
-      if (turn !== state.transcript[into]) return;
-      const rows = answer.lines.map((line) => {
-        const row = document.createElement("div");
-        row.className = line.who ? `fk-${line.who}` : "fk-mark";
-        row.textContent = line.text === "" ? "\u00a0" : line.text;
-        return row;
-      });
-      box.replaceChildren(...rows);
-      box.scrollTop = 0;
-      emitEvent("fk-transcript", { flow, next: answer.next, bytes: answer.bytes, cut: answer.cut });
-    } catch (error) {
-      box.replaceChildren(Object.assign(document.createElement("div"), { className: "fk-mark", textContent: String(error.message) }));
-    }
   };
 
   const upload = (file) => new Promise((done) => {
@@ -165,26 +173,40 @@ window.fk = (() => {
       document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
     }
   };
+  const invalid = (id, wrong) => document.getElementById(id).setAttribute("aria-invalid", String(wrong));
   const place = (query) => history.replaceState(null, "", query ? `/?${query}` : "/");
 
-  document.addEventListener("keydown", (e) => {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName) || e.target.isContentEditable;
-    if (e.key === "Escape" && typing) { e.target.blur(); return; }
-    if (typing && !(e.ctrlKey || e.metaKey)) return;
-    const key = `${e.ctrlKey || e.metaKey ? "ctrl+" : ""}${e.shiftKey ? "shift+" : ""}${e.key.toLowerCase()}`;
-    const field = { "/": "keyword", b: "filter", s: "where" }[key];
-    if (field && !typing) {
-      // Here, and not by way of the server: the next key belongs to the field already.
-      e.preventDefault();
-      document.getElementById(`fk-${field}`).focus();
-      return;
-    }
-    const known = ["i", "h", "u", "f", "e", "?", "shift+?", "ctrl+z", "ctrl+shift+z", "ctrl+y", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    if (!known.includes(key) || (typing && key.startsWith("ctrl+"))) return;
-    e.preventDefault();
-    emitEvent("fk-key", key);
-  });
+  // Themes and times are kept by the browser; charts are drawn by the server, so it is told.
+  const isDark = () => document.body.classList.contains("body--dark");
+  const greet = () => emitEvent("fk-manners", { dark: isDark(), utc: state.utc });
+  const theme = () => {
+    const kept = localStorage.getItem("fk-theme");
+    if (kept) Quasar.Dark.set(kept === "dark");
+    new MutationObserver(() => { if (isDark() !== state.dark) { state.dark = isDark(); greet(); } })
+      .observe(document.body, { attributeFilter: ["class"] });
+    state.dark = isDark();
+    greet();
+  };
+  const dark = () => { localStorage.setItem("fk-theme", isDark() ? "light" : "dark"); Quasar.Dark.set(!isDark()); };
+  const clock = () => {
+    state.utc = !state.utc;
+    localStorage.setItem("fk-times", state.utc ? "utc" : "local");
+    redraw();
+    greet();
+  };
+  // The mouse draws a range over a chart as soon as there is one.
+  const brush = (id, tries = 100) => {
+    const chart = getElement(id)?.chart;
+    if (chart) chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "lineX", brushMode: "single" } });
+    else if (tries) setTimeout(() => brush(id, tries - 1), 50);
+  };
+  const keepFile = async (body) => {
+    const answer = await ask("/api/extract/file", { method: "POST", headers: { "content-type": "application/json" }, body });
+    await copy(answer.path);
+    emitEvent("fk-said", `path copied: ${answer.path}`);
+  };
 
-  return { state, format, exact, grid, keepColumns, look, redraw, selected, showColumn, menu, transcript, uploads, dropped,
-           carry, drag, save, copy, place, ask, bytes, count: (n) => count.format(n) };
+  return { state, format, exact, time, grid, keepColumns, columns, resetColumns, look, redraw, selected, showColumn, menu,
+           uploads, dropped, carry, drag, save, copy, keepFile, place, invalid, ask, bytes, complain, theme, greet, dark, clock, brush,
+           count: (n) => count.format(n) };
 })();

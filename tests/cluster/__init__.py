@@ -1,0 +1,1 @@
+"""Work that a cluster does."""
