@@ -581,6 +581,7 @@ class Searcher:
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
         carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
+        index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self:
         """Raises flowkeep.errors.UsageError for a pattern that cannot be looked for."""
     def file(
@@ -628,6 +629,7 @@ class Rebuilder:
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
         carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
+        index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self: ...
     def file(
         self,
