@@ -175,7 +175,7 @@ class CaptureIcon:
         key = grants.add(table.found, chosen, "pcapng", name)
         self.tab.run(f"fk.carry({json.dumps(f'/get/{key}/{name}')}, {json.dumps(name)})")
         self.tip.set_text(
-            f"{len(chosen):,} flows: drag onto the desktop or a program (Windows, macOS), or click; "
+            f"{what}: drag onto the desktop or a program (Windows, macOS), or click; "
             "Chromium on Linux hands over a link and no file"
         )
 
