@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .cut import CutPolicy
 from .depths import Depth, Lock
@@ -25,10 +24,16 @@ from .ops import streams as _streams
 from .ops import trim as _trim
 from .ops.meter import Progress
 from .paths import Found, find
+from .places import Place, place
 from .rows import Frame
 from .select.query import FlowQuery
 from .stream import Stream
 from .units import parse_size
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from . import cluster
 
 PathLike = str | os.PathLike[str]
 
@@ -41,17 +46,23 @@ class Dataset:
         self._found, self.options = found, options
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[Place]:
         """The captures, in time order."""
         return [capture.path for capture in self._found.captures]
 
     @property
-    def skipped(self) -> list[tuple[Path, str]]:
+    def skipped(self) -> list[tuple[Place, str]]:
         """Files in the given folders that are no captures, and why."""
         return self._found.skipped
 
     def _with(self, models: Given) -> ReadOptions:
         return replace(self.options, models=(*listed(self.options.models), *listed(models)))
+
+    def _for(self, client: Client) -> cluster.Where:
+        from . import cluster
+
+        cluster.checked(client)
+        return cluster.everywhere(self._found)
 
     def __repr__(self) -> str:
         """Files and bytes."""
@@ -76,6 +87,8 @@ class Dataset:
         identify: bool = False,
         models: Given = (),
         community_seed: int = 0,
+        client: Client | None = None,
+        spool: PathLike | None = None,
         progress: Progress | None = None,
     ) -> Flows:
         """The flows of all captures, one row each; true totals where a ledger fits a trimmed file.
@@ -84,9 +97,17 @@ class Dataset:
         Zeek's terms; they are null where a flow is known from a ledger. ``identify`` adds the
         protocol of each flow and names in it; ``models`` are files of protocols that :func:`learn` learnt, or
         folders of them, beside those of ``options``.
-        Raises OSError, NotACaptureError, ModelError.
+        With a Dask ``client`` its workers do it; ``spool`` is a folder that all of them see, which workers on
+        this machine alone need not have. Raises OSError, NotACaptureError, ModelError, ClusterError.
         """
         options = self._with(models)
+        if client is not None:
+            from .cluster import list_flows
+
+            return list_flows(
+                client, self._for(client), options, details=details, identify=identify, spool=spool,
+                community_seed=community_seed, progress=progress,
+            )  # fmt: skip
         return _flows.list_flows(
             self._found, options, details=details, identify=identify, community_seed=community_seed,
             progress=progress,
@@ -105,7 +126,7 @@ class Dataset:
 
         ``report.warnings`` says what speaks against trusting it. Raises UsageError, OSError, OutputError.
         """
-        target = None if output is None else Path(output)
+        target = None if output is None else place(output)
         return _learn.learn(
             self._found, name, query, self.options, output=target, force=force, progress=progress
         )
@@ -137,16 +158,23 @@ class Dataset:
         compression: Literal["none", "gzip", "zstd", "lz4", "xz"] = "none",
         split: _extract.SplitBy | None = None,
         force: bool = False,
+        client: Client | None = None,
+        spool: PathLike | None = None,
         progress: Progress | None = None,
     ) -> _extract.ExtractReport:
         """Write the packets of the flows that a query wants into one capture, or split into a folder.
 
         ``output``: the capture, ``-`` for standard output, or the folder. ``force``: replace another
-        capture of that name. Raises UsageError before anything is written, OutputError when the result
-        cannot be.
+        capture of that name. ``client`` and ``spool``: as for :meth:`flows`. Raises UsageError before
+        anything is written, OutputError when the result cannot be.
         """
-        plan = _extract.ExtractPlan(Path(output), form, compression, split, force)
+        plan = _extract.ExtractPlan(place(output), form, compression, split, force)
         wanted = FlowQuery() if query is None else query
+        if client is not None:
+            from .cluster import extract
+
+            where = self._for(client)
+            return extract(client, where, wanted, plan, self.options, spool=spool, progress=progress)
         return _extract.extract(self._found, wanted, plan, self.options, progress=progress)
 
     def index(
@@ -177,7 +205,7 @@ class Dataset:
         See :class:`flowkeep.ops.streams.StreamsPlan` for the options. Raises UsageError before anything is
         written, OutputError when the result cannot be.
         """
-        plan = _streams.StreamsPlan(Path(output), gaps, overlap, frames, all_versions, min_bytes, udp)
+        plan = _streams.StreamsPlan(place(output), gaps, overlap, frames, all_versions, min_bytes, udp)
         wanted = FlowQuery() if query is None else query
         return _streams.streams(self._found, wanted, plan, self.options, progress=progress)
 
@@ -212,6 +240,8 @@ class Dataset:
         depths: Sequence[Depth | str] = (),
         locks: Sequence[Lock | str] = (),
         behind: Sequence[PathLike] = (),
+        client: Client | None = None,
+        spool: PathLike | None = None,
         progress: Progress | None = None,
     ) -> _trim.TrimReport:
         """Keep the first ``cutoff`` bytes (``100_000``, ``"100kB"``, or a policy) of every flow.
@@ -219,12 +249,12 @@ class Dataset:
         The results go into the folder ``output`` or take the place of the captures. ``depths`` give some
         flows a cutoff of their own (``"tls=64kB"``, ``"dns=all"``, ``"bpf:host 10.0.0.5=1MB"``), ``locks``
         none at all (a filter, a Community ID, an address, a network). ``behind`` are captures that came
-        before and have ledgers. Raises UsageError
+        before and have ledgers. ``client`` and ``spool``: as for :meth:`flows`. Raises UsageError
         before anything is written, OutputError when a result cannot be, BusyError and DamagedError when
         the only capture must be left alone.
         """
         plan = _trim.TrimPlan(
-            output=None if output is None else Path(output),
+            output=None if output is None else place(output),
             in_place=in_place,
             dry_run=dry_run,
             ledger=ledger,
@@ -239,7 +269,14 @@ class Dataset:
             depths=(*policy.depths, *map(Depth.of, depths)),
             locks=(*policy.locks, *map(Lock.of, locks)),
         )
-        earlier = [Path(path) for path in behind]
+        earlier = [place(path) for path in behind]
+        if client is not None:
+            if earlier:
+                raise UsageError("behind and client do not go together: open all captures as one data set")
+            from .cluster import trim
+
+            where = self._for(client)
+            return trim(client, where, policy, plan, self.options, spool=spool, progress=progress)
         return _trim.trim(self._found, policy, plan, self.options, behind=earlier, progress=progress)
 
 
@@ -280,4 +317,4 @@ def learn(
 
 def merge_models(models: Given, *, output: PathLike | None = None, force: bool = False) -> _learn.LearnReport:
     """Make one model of several model files of one name; see :func:`flowkeep.ops.learn.merge`."""
-    return _learn.merge(models, output=None if output is None else Path(output), force=force)
+    return _learn.merge(models, output=None if output is None else place(output), force=force)

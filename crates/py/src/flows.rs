@@ -1,7 +1,6 @@
 //! The flow table as a Python object.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -14,6 +13,7 @@ use flowkeep_core::identify::Identified;
 use flowkeep_core::packet::Key;
 use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
+use flowkeep_io::remote::create_any;
 use flowkeep_io::table::coded::Coded;
 use flowkeep_io::table::details::{Value, NAMES};
 use flowkeep_io::table::flows::{Flows, Held};
@@ -136,7 +136,8 @@ impl FlowTable {
     fn write_arrow(&self, py: Python<'_>, path: PathBuf) -> PyResult<u64> {
         py.detach(|| {
             let standard = path.as_os_str() == "-";
-            let out = if standard { standard_output()? } else { File::create(&path)? };
+            let out: Box<dyn Write + Send> =
+                if standard { Box::new(standard_output()?) } else { create_any(&path)? };
             let counted = Counted { out: BufWriter::with_capacity(1 << 18, out), bytes: 0 };
             let mut counted = self.0.write_arrow(counted).map_err(unwrap)?;
             counted.out.flush()?;

@@ -15,6 +15,7 @@ mod live;
 mod models;
 mod parts;
 mod rebuilder;
+mod remote;
 mod reports;
 mod scanner;
 mod searcher;
@@ -38,6 +39,7 @@ static MEMORY: flowkeep_io::memory::LargePages = flowkeep_io::memory::LargePages
 /// The native core of flowkeep; see `_native.pyi`.
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    flowkeep_io::remote::set_places(Box::new(remote::Outside));
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;

@@ -6,10 +6,10 @@ with from the carry of all files before it. The result is that of one machine, b
 (docs/guide/cluster.md).
 """
 
-from .connect import connected
+from .connect import checked, connected
 from .extract import extract
 from .flows import list_flows
-from .places import Where, find
+from .places import Where, everywhere, find
 from .trim import trim
 
-__all__ = ["Where", "connected", "extract", "find", "list_flows", "trim"]
+__all__ = ["Where", "checked", "connected", "everywhere", "extract", "find", "list_flows", "trim"]

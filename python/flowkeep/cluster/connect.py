@@ -45,7 +45,7 @@ def connected(where: str) -> Iterator[Client]:
         cluster = distributed.LocalCluster(
             n_workers=int(rest),
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
             silence_logs=50,
         )

@@ -14,6 +14,8 @@ from ..errors import UsageError
 from ..flow import Flows, ReadOptions
 from ..ops.trim import FileResult
 from ..paths import Capture
+from ..places import Place, Url
+from ..sink.anywhere import state
 from ..sink.atomic import being_written
 from ..text import safe
 from .places import Where
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 _PART = 4_000_000_000
 """Bytes of captures for which a summary gets one more part: then a part of all flows fits into a worker."""
-_MOST_PARTS = 256
+PARTS_AT_LEAST, _MOST_PARTS = 1, 256
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Piece:
     name: str
     parts: int
 
-    shown: Path
+    shown: Place
     """As the user named it; the path of ``capture`` is the whole one, where workers see the same files."""
 
     def part(self, n: int) -> str:
@@ -122,6 +124,8 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
         raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
     ledger = None if capture.ledger is None else str(capture.ledger)
     summary, scan = _native.Summary.scan(str(capture.path), ledger=ledger, **native)
+    if ledger is not None and scan["ledger"] == "used":
+        _whole(ledger, scan)
     if writable and ledger is not None:
         # A worker may be lost between the new ledger and the new capture.
         spool.put(piece.ledger, lambda part: _copy(ledger, part))
@@ -130,6 +134,21 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
     found = {"scan": scan, "crosses": summary.crosses, "overflow": summary.fragments_overflow}
     spool.put_json(note, found)
     return found
+
+
+def _whole(ledger: str, scan: _native.FileScan) -> None:
+    """Raise UsageError for a ledger that does not tell of all packets with a flow.
+
+    Its file, or the one before, was trimmed while fragments waited for a first one in the next file: whose they
+    are is decided where all files are read.
+    """
+    rows = _native.ledger_flows(ledger).to_pylist()
+    told = sum(row["client_packets"] + row["server_packets"] for row in rows)  # type: ignore[operator]
+    if (scan["original_packets"] or 0) != told + sum(scan["no_flow"].values()):
+        raise UsageError(
+            f"{safe(scan['path'])} was trimmed while fragments waited at the end of a file, and its ledger "
+            "does not tell of the same packets as the file: do this work without --cluster"
+        )
 
 
 def _copy(source: str, target: str) -> None:
@@ -163,10 +182,10 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     native = options.native() | {"jobs": options.jobs or 1}
     captures = where.found.captures
     total = sum(capture.size for capture in captures)
-    parts = min(max(total // _PART, 1), _MOST_PARTS)
+    parts = min(max(total // _PART, PARTS_AT_LEAST), _MOST_PARTS)
     pieces = [
         Piece(
-            capture if where.workers[k] else replace(capture, path=Path(os.path.abspath(capture.path))),
+            capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),
             k, digest(*_identity(capture, where.workers[k]), native, parts), parts, capture.path,
         )
         for k, capture in enumerate(captures)
@@ -226,10 +245,18 @@ def _identity(capture: Capture, workers: tuple[str, ...]) -> tuple[Any, ...]:
     if workers:
         return str(capture.path), capture.size, capture.first_ts, workers
     beside = capture.ledger
-    return os.path.abspath(capture.path), *_state(capture.path), None if beside is None else _state(beside)
+    own = os.fspath(_whole_name(capture.path))
+    return own, *_state(capture.path), None if beside is None else _state(beside)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def _whole_name(path: Place) -> Place:
+    """A name that is the same in every working directory."""
+    return path if isinstance(path, Url) else Path(os.path.abspath(path))
+
+
+def _state(path: Place) -> tuple[Any, ...]:
+    if isinstance(path, Url):
+        return state(path)[1:]
     info = path.stat()
     return info.st_size, info.st_mtime_ns, info.st_ino
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import paths
 from ..errors import ClusterError, FlowkeepError, NotACaptureError
 from ..paths import Capture, Found
+from ..places import Place, Url
+from ..sink.anywhere import state
 from ..text import safe
 
 if TYPE_CHECKING:
@@ -33,21 +34,19 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     Raises ClusterError, and what :func:`flowkeep.paths.find` raises.
     """
     if not locality:
-        found = paths.find(names)
-        for capture in found.captures:
-            if not capture.regular:
-                raise ClusterError(f"{safe(capture.path)} is a pipe: a cluster reads files only")
-        return Where(found, [()] * len(found.captures))
+        return everywhere(paths.find(names))
     seen: dict[tuple[Any, ...], list[str]] = {}
     captures: dict[tuple[Any, ...], Capture] = {}
     whole, problems = Found(), []
-    for name, (local, keys, problem) in sorted(client.run(_look, [os.fspath(n) for n in names]).items()):
+    for address, (name, local, keys, problem) in sorted(
+        client.run(_look, [os.fspath(n) for n in names]).items()
+    ):
         if problem is not None:
-            problems.append(f"{name}: {problem}")
+            problems.append(f"{address}: {problem}")
             continue
         assert local is not None
         for capture, key in zip(local.captures, keys, strict=True):
-            seen.setdefault(key, []).append(_name(client, name))
+            seen.setdefault(key, []).append(name)
             captures.setdefault(key, capture)
         whole.skipped += [entry for entry in local.skipped if entry not in whole.skipped]
         whole.roots += [root for root in local.roots if root not in whole.roots]
@@ -60,22 +59,29 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     return Where(whole, [tuple(seen[key]) for key in order])
 
 
-def _look(names: list[str]) -> tuple[Found | None, list[tuple[Any, ...]], str | None]:
-    """On a worker: what is here."""
+def everywhere(found: Found) -> Where:
+    """A data set that all workers see. Raises ClusterError for a pipe."""
+    for capture in found.captures:
+        if not capture.regular:
+            raise ClusterError(f"{safe(capture.path)} is a pipe: a cluster reads files only")
+    return Where(found, [()] * len(found.captures))
+
+
+def _look(names: list[str]) -> tuple[str, Found | None, list[tuple[Any, ...]], str | None]:
+    """On a worker: its name, and what is here."""
+    from distributed import get_worker
+
+    name = str(get_worker().name)
     try:
         found = paths.find(names)
     except (FlowkeepError, OSError) as error:
-        return None, [], str(error)
+        return name, None, [], str(error)
     found.captures = [capture for capture in found.captures if capture.regular]
-    return found, [_key(capture.path) for capture in found.captures], None
+    return name, found, [_key(capture.path) for capture in found.captures], None
 
 
-def _key(path: Path) -> tuple[Any, ...]:
+def _key(path: Place) -> tuple[Any, ...]:
+    if isinstance(path, Url):
+        return os.fspath(path), *state(path)[1:]
     info = path.stat()
     return os.fspath(path), info.st_size, info.st_mtime_ns
-
-
-def _name(client: Client, address: str) -> str:
-    from .run import workers
-
-    return str(workers(client)[address]["name"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +19,7 @@ from ..ops.damage import damage
 from ..ops.flows import list_flows
 from ..ops.index import fitting_index
 from ..paths import Found, find
+from ..places import is_url
 from ..text import safe
 from .recent import Recent
 from .table import FlowTable
@@ -62,6 +66,8 @@ class Library:
 
     def allowed(self, path: str | Path) -> Path:
         """A path that may be touched, links resolved. Raises UsageError."""
+        if is_url(path):
+            raise UsageError(f"{safe(path)}: the browser shows captures of this machine alone")
         try:
             resolved = Path(path).expanduser().resolve()
         except (ValueError, RuntimeError) as error:  # a NUL, an unknown ~user, links in a circle
@@ -121,6 +127,7 @@ class Library:
             if fitting_index(found, self.options)[0] is not None:
                 self._show(found, list_flows(found, self.options, progress=progress))
                 self.reading.state = "refining"
+                _stand_back()
             flows = list_flows(found, self.options, details=True, identify=True, progress=progress)
             self._show(found, flows)
             self.reading = Reading(notes=self._notes(found))
@@ -161,3 +168,11 @@ class Library:
         self.cancel()
         if self._uploads is not None:
             shutil.rmtree(self._uploads, ignore_errors=True)
+
+
+def _stand_back() -> None:
+    """Let this thread, and those it starts, use the processors when nobody else wants them."""
+    # Linux knows a priority of each thread; elsewhere it would be that of the whole server.
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

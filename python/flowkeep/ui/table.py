@@ -121,7 +121,7 @@ class FlowTable(Ordered):
         super().__init__(_coded(flows))
         self._masks = Recent(_MASKS, _MASK_BYTES, lambda mask: len(mask) // 8)
         self._choices = Recent(_CHOSEN, _MASK_BYTES, lambda c: 0 if c.mask is None else len(c.mask) // 8)
-        self.made = Recent(_MADE, _MADE_BYTES, lambda made: made.frame.estimated_size())
+        self.made = Recent(_MADE, _MADE_BYTES, _weight)
         """Tables that were made of this one."""
         self.words = Recent(_MADE, _MADE_BYTES, lambda words: words.estimated_size())
         """The values of columns, counted."""
@@ -130,6 +130,13 @@ class FlowTable(Ordered):
         """Make the keys that take longest, before somebody asks for them."""
         for name in _PLAIN:
             self.key(name)
+
+    def kinds(self) -> dict[str, str]:
+        """Names of the columns and what is in them; text is ``String``."""
+        import polars as pl
+
+        schema = self.frame.schema.items()
+        return {name: "String" if isinstance(kind, pl.Enum) else str(kind) for name, kind in schema}
 
     def __len__(self) -> int:
         """Flows."""
@@ -265,6 +272,12 @@ def _coded(flows: Flows) -> pl.DataFrame:
         for name in ("bytes", "packets", "payload_bytes")
     ]
     return pl.DataFrame(columns).with_columns(totals)
+
+
+def _weight(made: Any) -> int:
+    """Bytes of a data frame, or of what wraps one."""
+    size: int = getattr(made, "frame", made).estimated_size()
+    return size
 
 
 class _Asked:

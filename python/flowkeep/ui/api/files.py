@@ -69,7 +69,7 @@ async def leave(request: Request, path: Annotated[str, Query(max_length=4096)]) 
     matching = [capture.path for capture in open_.found.captures if safe(capture.path) == path]
     if not matching:
         raise HTTPException(404, "no such capture is open")
-    await aside(lambda: open_.close(matching[0]))
+    await aside(lambda: open_.close(os.fspath(matching[0])))
     return state(open_)
 
 

@@ -63,9 +63,7 @@ async def summary(request: Request) -> dict[str, Any]:
     return {
         "total": picked.count,
         "steps": _steps(picked),
-        "columns": {
-            name: "String" if isinstance(kind, pl.Enum) else str(kind) for name, kind in frame.schema.items()
-        },
+        "columns": loaded.kinds(),
         "first_ns": None if times[0] is None else str(times[0]),
         "last_ns": None if times[1] is None else str(times[1]),
         "version": library(request).version,

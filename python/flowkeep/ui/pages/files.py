@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -113,7 +114,7 @@ class Files:
         chosen = {row["path"] for row in self.open.selected}
         for capture in list(self.tab.library.found.captures):
             if str(capture.path) in chosen:
-                await asyncio.to_thread(self.tab.library.close, capture.path)
+                await asyncio.to_thread(self.tab.library.close, os.fspath(capture.path))
         self.open.selected = []
         self.refresh()
 
