@@ -154,7 +154,7 @@ def test_every_page_is_walked_by_tab_with_a_focus_that_is_seen(served: Served, c
                     return (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none" ||
                         parseFloat(after.borderTopWidth) >= 1 && after.content !== "none" || (r.matches(".q-focus-helper") && Number(s.opacity) > 0);
                 });
-                return { what: e.getAttribute("aria-label") || e.labels?.[0]?.innerText.split(/\\W/)[0] || e.innerText?.slice(0, 30) || e.tagName, ring };
+                return { what: e.getAttribute("aria-label") || e.closest("[role=slider]")?.getAttribute("aria-label") || e.labels?.[0]?.innerText.split(/\\W/)[0] || e.innerText?.slice(0, 30) || e.tagName, ring };
             }""")
             if now is None:
                 break
