@@ -96,7 +96,9 @@ def test_a_talk_is_client_server_and_port(table: FlowTable) -> None:
 
 
 def test_filters_are_joined(table: FlowTable) -> None:
-    view = View("net 10.0.0.0/8", "server_bytes > 1kB AND bytes > 1kB", "/exam.le/", hidden=(Term("port", "53"),))
+    view = View(
+        "net 10.0.0.0/8", "server_bytes > 1kB AND bytes > 1kB", "/exam.le/", hidden=(Term("port", "53"),)
+    )
     wanted = [
         r["flow_id"] for r in table.frame.to_dicts()
         if r["server_port"] != 53 and any(ip.startswith("10.") for ip in (r["client_ip"], r["server_ip"]))
