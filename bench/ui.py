@@ -184,7 +184,7 @@ DONE = """async ({what, arg}) => {
   const began = performance.now();
   if (what === 'sort') api.applyColumnState({ state: [arg], defaultState: { sort: null } });
   if (what === 'scroll') api.ensureIndexVisible(arg, 'top');
-  if (what === 'filter') fk.look(arg);
+  if (what === 'filter') fk.look(arg, true);
   const full = () => [...document.querySelectorAll('.ag-row')].some(
     row => row.querySelector('[col-id=flow_id]')?.textContent);
   while (fk.state.last_page_ms === null || !full()) {
