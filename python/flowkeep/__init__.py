@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .dataset import open as open
     from .errors import BusyError as BusyError
     from .errors import CacheError as CacheError
+    from .errors import ClusterError as ClusterError
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .errors import ModelError as ModelError
     from .errors import NotACaptureError as NotACaptureError
     from .errors import OutputError as OutputError
+    from .errors import SummaryError as SummaryError
     from .errors import UsageError as UsageError
     from .flow import Flows as Flows
     from .flow import ReadOptions as ReadOptions
@@ -51,6 +53,7 @@ _WHERE = {
     "CacheError": "errors",
     "Curve": "cache.curve",
     "CutPolicy": "cut",
+    "ClusterError": "errors",
     "DamagedError": "errors",
     "Dataset": "dataset",
     "ExtractReport": "ops.extract",
@@ -69,6 +72,7 @@ _WHERE = {
     "Stream": "stream",
     "StreamsReport": "ops.streams",
     "TrimReport": "ops.trim",
+    "SummaryError": "errors",
     "UsageError": "errors",
     "learn": "dataset",
     "merge_models": "dataset",
@@ -76,10 +80,11 @@ _WHERE = {
 }
 
 __all__ = [
-    "BusyError", "Cache", "CacheError", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport",
-    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LearnReport",
-    "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport",
-    "TrimReport", "UsageError", "__version__", "learn", "merge_models", "open",
+    "BusyError", "Cache", "CacheError", "ClusterError", "Curve", "CutPolicy", "DamagedError", "Dataset",
+    "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport",
+    "LearnReport", "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream",
+    "StreamsReport", "SummaryError", "TrimReport", "UsageError", "__version__", "learn", "merge_models",
+    "open",
 ]  # fmt: skip
 
 

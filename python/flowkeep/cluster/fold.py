@@ -137,7 +137,7 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
 def _whole(ledger: str, scan: _native.FileScan) -> None:
     """Raise UsageError for a ledger that does not tell of all packets with a flow.
 
-    Its file, or the one before, was trimmed while fragments waited for a first one in the next file: whose they
+    Its file, or the one before, was trimmed while fragments waited for a first one in the next: whose they
     are is decided where all files are read.
     """
     rows = _native.ledger_flows(ledger).to_pylist()
