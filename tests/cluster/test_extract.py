@@ -40,7 +40,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "form", "endings"), CASES)
-def test_extract(client: Any, tmp_path: Path, query: FlowQuery, form: Any, endings: tuple[str, ...]) -> None:
+def test_extract(client: Any, tmp_path: Path, name: str, form: Any, endings: tuple[str, ...]) -> None:
+    query = QUERIES[name]
     spread(conversation(), 5, tmp_path / "in", endings=endings)
     one = extract(find([tmp_path / "in"]), query, ExtractPlan(tmp_path / "one", form))
     where = cluster.find(client, [tmp_path / "in"])
