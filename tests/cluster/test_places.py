@@ -38,7 +38,9 @@ def test_captures_on_two_sensors(tmp_path: Path) -> None:
         order: list[str | Path] = ["--where", "server_port = 443", "-o"]
         run("extract", tmp_path / "plain", *order, tmp_path / "one.pcap")
         done = run("extract", folder, *order, tmp_path / "many.pcap", *there, cwd=tmp_path)
-        assert (tmp_path / "many.pcap").read_bytes() == (tmp_path / "one.pcap").read_bytes(), said(done)
+        assert done.returncode == 1, said(done)
+        assert (tmp_path / "many.pcap").exists(), said(done)
+        assert (tmp_path / "many.pcap").read_bytes() == (tmp_path / "one.pcap").read_bytes()
         done = run("trim", "3000", folder, "--in-place", *there, cwd=tmp_path)
         assert done.returncode == 1, said(done)
         assert "note.txt" in said(done)
