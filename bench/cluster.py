@@ -1,11 +1,11 @@
-"""Trimming by a cluster of two workers beside ``--jobs 2`` on one machine, and the scheduler's memory.
+"""Trimming by a cluster of two workers beside ``--jobs 2``; the scheduler's memory.
 
-    python bench/cluster.py                              # 8 files of 250 MB, three rounds; 10 and 1000 small files
+    python bench/cluster.py                              # 8 files of 250 MB, three rounds; 10, 1000 small ones
     python bench/cluster.py --size 5MB --rounds 1        # only that it runs
 
-The cluster is running already: a scheduler and two workers with one thread each, on loopback. Every round runs both commands,
-one after another; wall time is of the whole command. The ratio is that of the fastest rounds. The scheduler's memory
-is what it has in RAM after it has done a data set of 10 files, and of 1000, in that order.
+The cluster is running already: a scheduler and two workers with one thread each, on loopback. Every round
+runs both commands, one after another; wall time is of the whole command. The ratio is that of the fastest
+rounds. The scheduler's memory is what it has in RAM after a data set of 10 files, then after one of 1000.
 """
 
 from __future__ import annotations
@@ -98,9 +98,8 @@ def main() -> None:
                             timed(*FLOWKEEP, "trim", "100kB", root / kind, "-o", root / "out", *how)
                         )
                         shutil.rmtree(root / "out")
-                print(
-                    f"{kind}: --jobs 2 {min(one):.2f} s, two workers {min(many):.2f} s, {min(many) / min(one):.2f}"
-                )
+                ratio = min(many) / min(one)
+                print(f"{kind}: --jobs 2 {min(one):.2f} s, two workers {min(many):.2f} s, {ratio:.2f}")
                 shutil.rmtree(root / kind)
         finally:
             for process in processes:

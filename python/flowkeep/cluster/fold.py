@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _PART = 4_000_000_000
 """Bytes of captures for which a summary gets one more part: then a part of all flows fits into a worker."""
 PARTS_AT_LEAST, _MOST_PARTS = 1, 256
+_SMALL, _AT_ONCE = 64_000_000, 4
+"""From so many bytes on summaries have so many parts at least, which are merged at once."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Folded:
         return tuple(f"{self.name}.{number}.{part}.carry" for part in range(self.parts))
 
     def whole(self) -> _native.Summary:
-        """The summary of all pieces, at the end of the traffic."""
+        """The summary of all pieces, at the end of the traffic; there is none where captures are trimmed."""
         whole = joined(self.spool, tuple(f"{self.name}.{part}.whole" for part in range(self.parts)))
         whole.end()
         return whole
@@ -167,7 +169,8 @@ def _fold(
         met = merged.met_by(following)
         spool.put(f"{name}.{number}.{part}.carry", met.write)
         merged.merge(following, cutting=cutting)
-    spool.put(f"{name}.{part}.whole", merged.write)
+    if not cutting:
+        spool.put(f"{name}.{part}.whole", merged.write)
     found = {
         "flows": len(merged), "untracked": merged.untracked, "overflow": merged.fragments_overflow,
     }  # fmt: skip
@@ -180,7 +183,8 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     native = options.native() | {"jobs": options.jobs or 1}
     captures = where.found.captures
     total = sum(capture.size for capture in captures)
-    parts = min(max(total // _PART, PARTS_AT_LEAST), _MOST_PARTS)
+    least = PARTS_AT_LEAST if total < _SMALL else max(PARTS_AT_LEAST, _AT_ONCE)
+    parts = min(max(total // _PART, least), _MOST_PARTS)
     pieces = [
         Piece(
             capture if where.workers[k] else replace(capture, path=Path(os.path.abspath(capture.path))),
