@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PART = 4_000_000_000
 """Bytes of captures for which a summary gets one more part: then a part of all flows fits into a worker."""
 PARTS_AT_LEAST, _MOST_PARTS = 1, 256
+_SMALL, _AT_ONCE = 64_000_000, 4
+"""From so many bytes on summaries have so many parts at least, which are merged at once."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Folded:
         return tuple(f"{self.name}.{number}.{part}.carry" for part in range(self.parts))
 
     def whole(self) -> _native.Summary:
-        """The summary of all pieces, at the end of the traffic."""
+        """The summary of all pieces, at the end of the traffic; there is none where captures are trimmed."""
         whole = joined(self.spool, tuple(f"{self.name}.{part}.whole" for part in range(self.parts)))
         whole.end()
         return whole
@@ -139,7 +141,7 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
 def _whole(ledger: str, scan: _native.FileScan) -> None:
     """Raise UsageError for a ledger that does not tell of all packets with a flow.
 
-    Its file, or the one before, was trimmed while fragments waited for a first one in the next file: whose they
+    Its file, or the one before, was trimmed while fragments waited for a first one in the next: whose they
     are is decided where all files are read.
     """
     rows = _native.ledger_flows(ledger).to_pylist()
@@ -169,7 +171,8 @@ def _fold(
         met = merged.met_by(following)
         spool.put(f"{name}.{number}.{part}.carry", met.write)
         merged.merge(following, cutting=cutting)
-    spool.put(f"{name}.{part}.whole", merged.write)
+    if not cutting:
+        spool.put(f"{name}.{part}.whole", merged.write)
     found = {
         "flows": len(merged), "untracked": merged.untracked, "overflow": merged.fragments_overflow,
     }  # fmt: skip
@@ -182,7 +185,8 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     native = options.native() | {"jobs": options.jobs or 1}
     captures = where.found.captures
     total = sum(capture.size for capture in captures)
-    parts = min(max(total // _PART, PARTS_AT_LEAST), _MOST_PARTS)
+    least = PARTS_AT_LEAST if total < _SMALL else max(PARTS_AT_LEAST, _AT_ONCE)
+    parts = min(max(total // _PART, least), _MOST_PARTS)
     pieces = [
         Piece(
             capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),
