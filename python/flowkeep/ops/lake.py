@@ -144,7 +144,9 @@ def _local(captures: Iterable[Capture]) -> list[Path]:
     name any server."""
     for capture in captures:
         if isinstance(capture.path, Url):
-            raise UsageError(f"{safe(capture.path)}: a lake lists captures of this machine: mount them, or copy them")
+            raise UsageError(
+                f"{safe(capture.path)}: a lake lists captures of this machine: mount them, or copy them"
+            )
     return [capture.path for capture in captures if isinstance(capture.path, Path)]
 
 
