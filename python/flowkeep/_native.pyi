@@ -558,7 +558,7 @@ class Searched(TypedDict):
     unlisted: int  # fragments that waited for their first one, with more matches than are listed of one
     aside: int  # packets of no flow, or of flows beyond max_flows: not looked at
     flows: FlowTable
-    begins: bytes  # names of the flows, as Summary.begins gives them
+    begins: bytes  # names of the flows, as Summary.begins gives them; empty by an index
 
 @final
 class Searcher:

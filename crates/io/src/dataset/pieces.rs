@@ -307,7 +307,7 @@ impl Pieces {
         }
         if open.buffer.capacity() == 0 {
             let long = open.written >= BUFFER as u64 && self.room < self.most / 2;
-            let room = if long { BUFFER } else { SMALL };
+            let room = if long { BUFFER } else { SMALL.max(bytes.len()) };
             open.buffer = self.scribe.spare(long).unwrap_or_else(|| Vec::with_capacity(room));
         }
         open.buffer.extend_from_slice(bytes);

@@ -184,7 +184,8 @@ impl Search {
         let (mut ids, mut begins) = (vec![0; all.len()], Vec::with_capacity(all.len()));
         for (n, id) in flows.numbers(&all).map_err(Error::Usage)? {
             ids[n as usize] = id;
-            begins.push(names[n as usize]);
+            // Behind a carry flows are named; by an index nothing goes on.
+            begins.extend(names.get(n as usize));
         }
         let hits = hits.into_iter().map(|hit| (ids[hit.flow as usize], hit)).collect();
         let mut found: Vec<_> = found.into_iter().map(|(n, times)| (ids[n as usize], times)).collect();
