@@ -111,10 +111,9 @@ def test_text_stands_out_and_nothing_is_cut_off(
         else:
             look.page.locator(".fk-capture" if open_ == "packets" else "[aria-label=Columns]:visible").click()
         look.page.wait_for_selector(".q-menu, .q-dialog__inner")
-        look.page.wait_for_timeout(400)  # it fades in
+        look.picture(f"{theme}-{size[0]}-{open_}")  # which waits until it has faded in
         assert not look.page.evaluate(CONTRAST, 4.5)["poor"], open_
         assert not look.page.evaluate(NAMELESS), open_
-        look.picture(f"{theme}-{size[0]}-{open_}")
         look.page.keyboard.press("Escape")
         look.page.wait_for_selector(".q-menu, .q-dialog__inner", state="detached")
     look.close()
