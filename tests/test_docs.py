@@ -29,6 +29,7 @@ from tests import wire
 from tests.wire import SECOND, START_NS
 
 from .cli.command import DEADLINE, ENV
+from .remote.server import serving
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -53,9 +54,10 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory with captures/monday.pcap and captures/tuesday.pcapng.gz, plant/ with a protocol that nobody
-    knows, and flowkeep in the path."""
+    knows, and flowkeep in the path,
+    and a web server at $WEB that has the captures."""
     captures = tmp_path / "captures"
     captures.mkdir()
     long = wire.tcp_session(script=[("c", b""), ("s", bytes(380_000))])
@@ -88,7 +90,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in ENV.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
-    return tmp_path
+    with serving() as web:
+        web.files.update({path.name: path.read_bytes() for path in captures.iterdir()})
+        monkeypatch.setenv("WEB", web.url("").rstrip("/"))
+        yield tmp_path
 
 
 def examples(text: str) -> Iterator[tuple[str, str]]:

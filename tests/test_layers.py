@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Left to right; a module imports only from groups before its own, or from its own group.
 PYTHON = [
     {"_native", "text", "errors", "notify", "prometheus"},
+    {"places"},
     {"units", "select", "identify"},  # a filter is a part of how captures are read
     {"rows", "depths"},
     {"cut", "flow", "stream", "paths", "demo"},

@@ -12,6 +12,7 @@ mod packet;
 mod pipe;
 mod record;
 mod stream;
+mod summary;
 
 use crate::mutate::hash;
 use crate::seeds;
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "record", run: record::record, seeds: seeds::captures },
     Target { name: "packet", run: packet::packet, seeds: seeds::frames },
     Target { name: "shorten", run: record::shortened, seeds: seeds::captures },
@@ -40,6 +41,7 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "model", run: model::model, seeds: model::seeds },
     Target { name: "stream", run: stream::stream, seeds: stream::seeds },
     Target { name: "cache", run: cache::cache, seeds: cache::seeds },
+    Target { name: "summary", run: summary::summary, seeds: summary::seeds },
     Target { name: "defrag", run: defrag::defrag, seeds: defrag::seeds },
 ];
 

@@ -17,6 +17,7 @@ __all__ = [
     "CacheReader",
     "Capture",
     "Carver",
+    "CodedFlows",
     "Extractor",
     "FlowParts",
     "FlowTable",
@@ -206,6 +207,8 @@ class FlowTable:
         ``bytes``, ``packets`` and ``payload_bytes`` (both directions together) are understood.
 
         Raises ValueError for an unknown column."""
+    def coded(self, plain: list[str] = ...) -> CodedFlows:
+        """The rows with numbers for texts, but for the columns named in ``plain``."""
     def inside(self, networks: Sequence[tuple[bytes, int]]) -> bytes:
         """Per row: 1 if the client's address is in one of the networks (address of 4 or 16 bytes, bits
         that count), 2 if the server's is, 3 for both."""
@@ -234,15 +237,28 @@ class FlowTable:
 
 @final
 class FlowParts:
-    """Which captures hold packets of each flow: one row a flow and capture, by ``flow_id``, then by capture. Columns
+    """Which captures hold packets of each flow: one row a flow and capture, by ``flow_id``, then by capture.
+    Columns
     ``flow_id``, ``file`` (number of the capture), ``client_packets``, ``server_packets``, ``client_bytes``,
-    ``server_bytes`` (before it was ever trimmed), ``packets_left`` (there now), ``first_ts``, ``last_ts`` (ns)."""
+    ``server_bytes`` (before it was ever trimmed), ``packets_left`` (there now), ``first_ts``, ``last_ts``
+    (ns)."""
 
     def __len__(self) -> int: ...
     def of(self, first: int, end: int) -> FlowParts:
         """Those of flows with a ``flow_id`` from ``first`` to before ``end``."""
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """As an Arrow C stream (PyCapsule interface)."""
+
+@final
+class CodedFlows:
+    """The flow table with each text once, in one batch. A column of text holds unsigned integers, the
+    smallest that do: numbers of :meth:`texts`."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The table as an Arrow C stream (PyCapsule interface)."""
+    def texts(self) -> dict[str, list[str]]:
+        """Of each such column its texts by number. They ascend: addresses as numbers, IPv4 first, others as
+        text."""
 
 @final
 class Models:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .cut import CutPolicy
@@ -25,6 +24,7 @@ from .ops import streams as _streams
 from .ops import trim as _trim
 from .ops.meter import Progress
 from .paths import Found, find
+from .places import Place, place
 from .rows import Frame
 from .select.query import FlowQuery
 from .stream import Stream
@@ -46,12 +46,12 @@ class Dataset:
         self._found, self.options = found, options
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[Place]:
         """The captures, in time order."""
         return [capture.path for capture in self._found.captures]
 
     @property
-    def skipped(self) -> list[tuple[Path, str]]:
+    def skipped(self) -> list[tuple[Place, str]]:
         """Files in the given folders that are no captures, and why."""
         return self._found.skipped
 
@@ -126,7 +126,7 @@ class Dataset:
 
         ``report.warnings`` says what speaks against trusting it. Raises UsageError, OSError, OutputError.
         """
-        target = None if output is None else Path(output)
+        target = None if output is None else place(output)
         return _learn.learn(
             self._found, name, query, self.options, output=target, force=force, progress=progress
         )
@@ -168,7 +168,7 @@ class Dataset:
         capture of that name. ``client`` and ``spool``: as for :meth:`flows`. Raises UsageError before
         anything is written, OutputError when the result cannot be.
         """
-        plan = _extract.ExtractPlan(Path(output), form, compression, split, force)
+        plan = _extract.ExtractPlan(place(output), form, compression, split, force)
         wanted = FlowQuery() if query is None else query
         if client is not None:
             from .cluster import extract
@@ -205,7 +205,7 @@ class Dataset:
         See :class:`flowkeep.ops.streams.StreamsPlan` for the options. Raises UsageError before anything is
         written, OutputError when the result cannot be.
         """
-        plan = _streams.StreamsPlan(Path(output), gaps, overlap, frames, all_versions, min_bytes, udp)
+        plan = _streams.StreamsPlan(place(output), gaps, overlap, frames, all_versions, min_bytes, udp)
         wanted = FlowQuery() if query is None else query
         return _streams.streams(self._found, wanted, plan, self.options, progress=progress)
 
@@ -254,7 +254,7 @@ class Dataset:
         the only capture must be left alone.
         """
         plan = _trim.TrimPlan(
-            output=None if output is None else Path(output),
+            output=None if output is None else place(output),
             in_place=in_place,
             dry_run=dry_run,
             ledger=ledger,
@@ -269,7 +269,7 @@ class Dataset:
             depths=(*policy.depths, *map(Depth.of, depths)),
             locks=(*policy.locks, *map(Lock.of, locks)),
         )
-        earlier = [Path(path) for path in behind]
+        earlier = [place(path) for path in behind]
         if client is not None:
             if earlier:
                 raise UsageError("behind and client do not go together: open all captures as one data set")
@@ -317,4 +317,4 @@ def learn(
 
 def merge_models(models: Given, *, output: PathLike | None = None, force: bool = False) -> _learn.LearnReport:
     """Make one model of several model files of one name; see :func:`flowkeep.ops.learn.merge`."""
-    return _learn.merge(models, output=None if output is None else Path(output), force=force)
+    return _learn.merge(models, output=None if output is None else place(output), force=force)

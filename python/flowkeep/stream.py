@@ -23,11 +23,11 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from . import _native
 from .errors import UsageError
+from .places import Place
 
 _Bytes = bytes
 Direction = Literal["client", "server"]
@@ -44,7 +44,7 @@ _FRAME_BITS = 40
 class Frame:
     """A packet: where bytes came from."""
 
-    file: Path
+    file: Place
     number: int
     """Counts the packets of the file from 1."""
     time_ns: int
@@ -134,7 +134,7 @@ class Stream:
     The events lie in a temporary file that is gone with the object, or with ``close()``.
     """
 
-    def __init__(self, flow: dict[str, Any], spool: IO[bytes], client: int, files: list[Path]) -> None:
+    def __init__(self, flow: dict[str, Any], spool: IO[bytes], client: int, files: list[Place]) -> None:
         """See :meth:`flowkeep.Dataset.stream`."""
         self.flow = flow
         """The flow's row in the table of flows."""

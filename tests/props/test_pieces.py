@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flowkeep import _native
 from flowkeep.cut import CutPolicy
+from flowkeep.errors import SummaryError, UsageError
 from flowkeep.flow import ReadOptions
 from flowkeep.ops.trim import TrimPlan, trim
 from flowkeep.paths import find
@@ -186,6 +189,84 @@ def test_flows_listed_and_taken_out_piece_by_piece(
         assert [(r.ts_ns, r.data) for records in found for r in records] == [
             (r.ts_ns, r.data) for r in whole_found
         ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(TRAFFIC, CUTS, st.integers(1, 3), AGAIN, st.randoms(use_true_random=False))
+def test_flows_searched_and_rebuilt_piece_by_piece(
+    packets: list[Packet], cuts: list[float], parts: int, again: list[bool], random: Any
+) -> None:
+    """A pass behind a carry looks at the flows that were chosen: those in which one over this file alone,
+    of all flows, finds something."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        paths = some_trimmed(packets, cuts, again, root)
+        fold = Fold(paths, parts, cutting=False)
+        for k, path in enumerate(paths):
+            beside = ledger_of(path)
+            merged = fold.carries[k].copy()
+            merged.merge(fold.pieces[k])
+            begins = merged.begins()
+            names = [begins[8 * n : 8 * n + 8] for n in range(len(merged))]
+            wanted = {name for name in names if random.random() < 0.5}
+            ids = chosen_in(merged, wanted)
+
+            def found(ids: list[int] | None) -> dict[bytes, int]:
+                chosen = {} if ids is None else {"flows": merged.flows(), "ids": ids}  # noqa: B023
+                searcher = _native.Searcher(b"x", jobs=1, carry=fold.carries[k], **chosen)  # type: ignore[arg-type]  # noqa: B023
+                searcher.file(str(path), ledger=beside)  # noqa: B023
+                done = searcher.finish()
+                own = done["begins"]
+                return {own[8 * n : 8 * n + 8]: times for n, times in done["found"]}
+
+            every = found(None)
+            assert found(ids) == {name: times for name, times in every.items() if name in wanted}
+
+            def rebuilt(ids: list[int], name: str) -> dict[int, Any]:
+                out = root / f"{k}.{name}"  # noqa: B023
+                out.mkdir()
+                flows = merged.flows()  # noqa: B023
+                rebuilder = _native.Rebuilder(flows, ids, str(out), udp=True, jobs=1, carry=fold.carries[k])  # noqa: B023
+                rebuilder.file(str(path), k, ledger=beside)  # noqa: B023
+                rebuilder.finish()
+                rows = json.loads(b"[" + rebuilder.next_rows(len(flows)) + b"]")
+                return {row["flow_id"]: row for row in rows}
+
+            streams = rebuilt(list(range(len(merged))), "all")
+            assert rebuilt(ids, "some") == {n: row for n, row in streams.items() if n in ids}
+
+
+def test_a_pass_goes_on_only_from_a_carry_that_knows_enough(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(wire.pcap(wire.udp_dialogue("10.0.0.1:1", "10.0.0.2:2", [("c", b"hello")])))
+    piece, _ = _native.Summary.scan(str(path), jobs=1)
+    start = _native.Summary.start()
+    for arguments, why in (
+        ({"carry": piece}, "Summary.start"),
+        ({"carry": _native.Summary.start(idle_ns=1)}, "other settings"),
+        ({"carry": start, "tail": 10}, "a tail without totals"),
+        ({"carry": start, "compat": "trimpcap"}, "TrimPCAP"),
+        ({"carry": start, "identify": True}, "by service"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            _native.Trimmer(1000, **arguments)  # type: ignore[arg-type]
+    with pytest.raises(SummaryError, match="begins at the start"):
+        start.merge(_native.Summary.start())
+    with pytest.raises(SummaryError, match="different settings"):
+        _native.Summary.start(idle_ns=1).merge(piece)
+    with pytest.raises(SummaryError, match="not parts of the same"):
+        start.join(piece)
+
+
+def test_broken_files_of_summaries_are_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(wire.pcap(wire.udp_dialogue("10.0.0.1:1", "10.0.0.2:2", [("c", b"hello")])))
+    piece, _ = _native.Summary.scan(str(path), jobs=1)
+    whole = piece.to_bytes()
+    assert _native.Summary.from_bytes(whole).to_bytes() == whole
+    for broken in (b"", b"ARROW1", whole[:-40], whole.replace(b"flowkeep.summary", b"flowkeep.summarY")):
+        with pytest.raises(SummaryError):
+            _native.Summary.from_bytes(broken)
 
 
 def test_options_are_those_of_every_pass() -> None:

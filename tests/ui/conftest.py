@@ -90,8 +90,10 @@ def chromium() -> Iterator[Any]:
 class Looked:
     """A page of the browser, and what it complained about."""
 
-    def __init__(self, chromium: Any, url: str, **context: Any) -> None:
-        self.context = chromium.new_context(viewport={"width": 1280, "height": 720}, **context)
+    def __init__(
+        self, chromium: Any, url: str, *, size: tuple[int, int] = (1280, 720), **context: Any
+    ) -> None:
+        self.context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **context)
         self.context.set_default_timeout(20_000)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
@@ -113,9 +115,9 @@ class Looked:
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
     def shown(self, text: str) -> None:
-        """Wait until the count above the table says this."""
+        """Wait until the count above the table begins with this."""
         try:
-            self.page.wait_for_selector(f".fk-shown:has-text('{text}')")
+            self.page.wait_for_selector(f".fk-shown:text-matches('^{text}')")
         except Exception:
             self.picture("failed")
             print(self.complaints, self.page.inner_text("body")[:2000])

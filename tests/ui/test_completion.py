@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import flowkeep as fk
 import pytest
 from flowkeep.ui.completion import Completions, Words, complete

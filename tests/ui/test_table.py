@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from pathlib import Path
 from typing import Any
 
 import flowkeep as fk
@@ -95,7 +96,9 @@ def test_a_talk_is_client_server_and_port(table: FlowTable) -> None:
 
 
 def test_filters_are_joined(table: FlowTable) -> None:
-    view = View("net 10.0.0.0/8", "server_bytes > 1kB", "/exam.le/", hidden=(Term("port", "53"),))
+    view = View(
+        "net 10.0.0.0/8", "server_bytes > 1kB AND bytes > 1kB", "/exam.le/", hidden=(Term("port", "53"),)
+    )
     wanted = [
         r["flow_id"] for r in table.frame.to_dicts()
         if r["server_port"] != 53 and any(ip.startswith("10.") for ip in (r["client_ip"], r["server_ip"]))
@@ -131,6 +134,23 @@ def test_order(table: FlowTable, column: str, descending: bool) -> None:
     page = table.page(chosen, Sort(column, descending), 0, 1000, ["flow_id"])
     assert [r["flow_id"] for r in page] == [r["flow_id"] for r in expected]
     assert table.page(chosen, Sort(column, descending), 10, 5, ["flow_id"]) == page[10:15]
+
+
+def test_each_text_once_says_what_the_flow_table_says(table: FlowTable) -> None:
+    assert table.texts().equals(table.flows.to_polars())
+    sizes = [row["client_bytes"] + row["server_bytes"] for row in table.flows.to_dicts()]
+    assert table.frame["bytes"].to_list() == sizes
+
+
+def test_without_flows_there_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "empty.pcap").write_bytes(wire.pcap([]))
+    empty = FlowTable(fk.open(tmp_path / "empty.pcap").flows(details=True, identify=True))
+    chosen = empty.choose(
+        View("tcp", "bytes > 1", "/x/", hidden=(Term("domain", "example.com"), Term("flow", "0-9")))
+    )
+    assert chosen.count == 0
+    for column in empty.frame.columns:
+        assert empty.page(chosen, Sort(column, True), 0, 10) == []
 
 
 @pytest.mark.parametrize(("view", "why"), [

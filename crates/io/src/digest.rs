@@ -4,6 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use flowkeep_core::pipe::Control;
+
+use crate::remote::{self, RemoteFile};
+
 mod sha256;
 
 pub use sha256::{update_all, Sha256};
@@ -27,12 +31,20 @@ pub fn hex(bytes: &[u8], out: &mut String) {
 }
 
 /// The digest of a file; `None` if it was cancelled.
-pub fn file_digest(path: &Path, cancelled: impl Fn() -> bool) -> io::Result<Option<String>> {
+pub fn file_digest(path: &Path, control: &Control) -> io::Result<Option<String>> {
+    if let Some(url) = remote::url(path) {
+        let file = RemoteFile::open(url, Some(control))?;
+        file.begin_digest();
+        return match file.end_digest() {
+            Err(_) if control.is_cancelled() => Ok(None),
+            done => done,
+        };
+    }
     let mut file = File::open(path)?;
     let mut digest = Sha256::default();
     let mut buffer = vec![0; 1 << 18];
     loop {
-        if cancelled() {
+        if control.is_cancelled() {
             return Ok(None);
         }
         match file.read(&mut buffer) {

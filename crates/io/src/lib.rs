@@ -10,6 +10,7 @@ pub mod index;
 pub mod live;
 pub mod memory;
 pub mod probe;
+pub mod remote;
 pub mod seekable;
 pub mod source;
 pub mod table;

@@ -1,6 +1,5 @@
 //! What the first bytes of a capture say.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use flowkeep_core::record::Interface;
 
 use crate::codec::Compression;
 use crate::dataset::Error;
+use crate::remote::open_any;
 use crate::source::Source;
 use crate::table::ledger::read_about;
 
@@ -67,7 +67,7 @@ pub fn probe(path: &Path) -> Result<Probe, Error> {
 /// Whether a capture of so many bytes may be the one that a ledger is for, and then the time of the first packet of
 /// the whole capture. Whether it is that one, only the digest tells, when the capture is read.
 pub fn ledger_first_ts(ledger: &Path, size: u64) -> Option<Option<i64>> {
-    let about = read_about(BufReader::new(File::open(ledger).ok()?)).ok()?;
+    let about = read_about(BufReader::new(open_any(ledger, None).ok()?)).ok()?;
     about.sizes.contains(&size).then_some(about.first_ts)
 }
 

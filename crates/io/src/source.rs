@@ -12,6 +12,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 
 use crate::codec::{self, Compression};
+use crate::remote::{self, RemoteFile};
 
 /// Bytes that tell a compression.
 const SNIFF: usize = 6;
@@ -26,10 +27,12 @@ pub struct Source<'c> {
     size: Option<u64>,
     compression: Option<Compression>,
     consumed: Arc<AtomicU64>,
+    remote: Option<Arc<RemoteFile<'c>>>,
 }
 
 enum From<'c> {
     File(Positioned, u64),
+    Remote(Arc<RemoteFile<'c>>, u64),
     Stream(Box<dyn Read + Send + 'c>),
 }
 
@@ -44,6 +47,9 @@ impl ReadAt for Positioned {
 impl<'c> Source<'c> {
     /// Opens a path; `-` is standard input. Waiting for a pipe ends when `control` is cancelled.
     pub fn open(path: &Path, control: &'c Control) -> io::Result<Self> {
+        if let Some(url) = remote::url(path) {
+            return Self::open_remote(Arc::new(RemoteFile::open(url, Some(control))?));
+        }
         let file = if crate::dataset::is_standard(path) {
             use std::os::fd::AsFd;
             File::from(io::stdin().as_fd().try_clone_to_owned()?)
@@ -71,7 +77,7 @@ impl<'c> Source<'c> {
                     buffered(Counted { input: file, count: consumed.clone() }),
                 )?),
             };
-            return Ok(Self { from, size: Some(size), compression, consumed });
+            return Ok(Self { from, size: Some(size), compression, consumed, remote: None });
         }
         let mut pipe = Counted { input: Patient { file, control }, count: consumed.clone() };
         let mut first = Vec::new();
@@ -89,13 +95,46 @@ impl<'c> Source<'c> {
             None => Box::new(whole),
             Some(kind) => codec::reader(kind, buffered(whole))?,
         };
-        Ok(Self { from: From::Stream(from), size: None, compression, consumed })
+        Ok(Self { from: From::Stream(from), size: None, compression, consumed, remote: None })
+    }
+
+    /// A file elsewhere; of one that cannot be read anywhere the size does not count.
+    fn open_remote(file: Arc<RemoteFile<'c>>) -> io::Result<Self> {
+        let consumed = Arc::new(AtomicU64::new(0));
+        let mut first = Vec::new();
+        while first.len() < SNIFF {
+            let mut more = [0; SNIFF];
+            let room = SNIFF - first.len();
+            match file.read_at(&mut more[..room], first.len() as u64)? {
+                0 => break,
+                n => first.extend_from_slice(&more[..n]),
+            }
+        }
+        let compression = Compression::detect(&first);
+        let size = file.anywhere();
+        let from = match (compression, size) {
+            (None, Some(size)) => From::Remote(file.clone(), size),
+            (kind, _) => {
+                let input = Counted { input: remote::Reader::new(file.clone()), count: consumed.clone() };
+                From::Stream(match kind {
+                    None => Box::new(input),
+                    Some(kind) => codec::reader(kind, buffered(input))?,
+                })
+            }
+        };
+        Ok(Self { from, size, compression, consumed, remote: Some(file) })
+    }
+
+    /// The file elsewhere that this is.
+    pub fn remote(&self) -> Option<&RemoteFile<'c>> {
+        self.remote.as_deref()
     }
 
     /// The input for a run.
     pub fn input(&mut self) -> Input<'_> {
         match &mut self.from {
             From::File(file, size) => Input::At(file, *size),
+            From::Remote(file, size) => Input::At(&**file, *size),
             From::Stream(stream) => Input::Stream(&mut **stream),
         }
     }

@@ -1,7 +1,6 @@
 //! The flow table as a Python object.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -14,6 +13,8 @@ use flowkeep_core::identify::Identified;
 use flowkeep_core::packet::Key;
 use flowkeep_core::select::{FlowFilter, Program};
 use flowkeep_io::dataset::standard_output;
+use flowkeep_io::remote::create_any;
+use flowkeep_io::table::coded::Coded;
 use flowkeep_io::table::details::{Value, NAMES};
 use flowkeep_io::table::flows::{Flows, Held};
 use flowkeep_io::table::services::Value as Told;
@@ -66,6 +67,11 @@ impl FlowTable {
             ))
         })?;
         Ok(Self(py.detach(|| self.0.top(order, n, descending))))
+    }
+
+    #[pyo3(signature = (plain=Vec::new()))]
+    fn coded(&self, py: Python<'_>, plain: Vec<String>) -> PyResult<CodedFlows> {
+        py.detach(|| self.0.coded(&plain)).map(CodedFlows).map_err(failed)
     }
 
     fn inside<'py>(&self, py: Python<'py>, networks: Vec<(Vec<u8>, u32)>) -> Bound<'py, PyBytes> {
@@ -130,7 +136,8 @@ impl FlowTable {
     fn write_arrow(&self, py: Python<'_>, path: PathBuf) -> PyResult<u64> {
         py.detach(|| {
             let standard = path.as_os_str() == "-";
-            let out = if standard { standard_output()? } else { File::create(&path)? };
+            let out: Box<dyn Write + Send> =
+                if standard { Box::new(standard_output()?) } else { create_any(&path)? };
             let counted = Counted { out: BufWriter::with_capacity(1 << 18, out), bytes: 0 };
             let mut counted = self.0.write_arrow(counted).map_err(unwrap)?;
             counted.out.flush()?;
@@ -201,6 +208,34 @@ impl FlowTable {
                     Told::Text(text) => dict.set_item(name, &*text)?,
                 }
             }
+        }
+        Ok(dict)
+    }
+}
+
+/// The flow table with numbers for texts.
+#[pyclass(frozen, module = "flowkeep._native")]
+pub struct CodedFlows(Coded);
+
+#[pymethods]
+impl CodedFlows {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema; // a wish that may be left unheard, says the interface
+        let rows = [Ok(self.0.batch.clone())];
+        let batches: Box<dyn RecordBatchReader + Send> =
+            Box::new(RecordBatchIterator::new(rows, self.0.batch.schema()));
+        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(batches), c"arrow_array_stream")
+    }
+
+    fn texts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, texts) in &self.0.texts {
+            dict.set_item(name, PyList::new(py, texts.iter().map(|text| &**text))?)?;
         }
         Ok(dict)
     }

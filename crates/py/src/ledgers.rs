@@ -1,7 +1,6 @@
 //! What ledgers say, without the captures beside them.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +49,8 @@ pub fn parse_curve(py: Python<'_>, text: &str) -> Option<Told> {
 
 fn read(py: Python<'_>, path: &Path) -> PyResult<(ledger::About, Vec<Row>)> {
     let read = py.detach(|| {
-        let file = File::open(path).map_err(|e| format!("it cannot be opened: {e}"))?;
+        let file =
+            flowkeep_io::remote::open_any(path, None).map_err(|e| format!("it cannot be opened: {e}"))?;
         ledger::read(BufReader::new(file))
     });
     read.map_err(|why| named(py, "LedgerError", format!("{}: the ledger is broken: {why}", safe(py, path))))

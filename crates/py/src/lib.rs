@@ -15,6 +15,7 @@ mod live;
 mod models;
 mod parts;
 mod rebuilder;
+mod remote;
 mod reports;
 mod scanner;
 mod searcher;
@@ -38,6 +39,7 @@ static MEMORY: flowkeep_io::memory::LargePages = flowkeep_io::memory::LargePages
 /// The native core of flowkeep; see `_native.pyi`.
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    flowkeep_io::remote::set_places(Box::new(remote::Outside));
     m.add_class::<scanner::Scanner>()?;
     m.add_class::<trimmer::Trimmer>()?;
     m.add_class::<extractor::Extractor>()?;
@@ -51,6 +53,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<flows::FlowTable>()?;
     m.add_class::<parts::FlowParts>()?;
     m.add_class::<summary::Summary>()?;
+    m.add_class::<flows::CodedFlows>()?;
     m.add_function(wrap_pyfunction!(rebuilder::overlap_policies, m)?)?;
     m.add_function(wrap_pyfunction!(rebuilder::anomaly_names, m)?)?;
     m.add_function(wrap_pyfunction!(select::program_problem, m)?)?;

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..ops.carve import CarveReport, Level
 from ..ops.carve import carve as carve_files
 from ..ops.export import check_target, write_text
+from ..places import place
 from ..text import safe
 from .progress import ProgressBar
 from .stream import complain, talk
@@ -63,7 +64,7 @@ def carve(
             files, output, level=level or "normal", jobs=jobs, force=force, progress=bar.update
         )
     if report is not None:
-        write_text(json.dumps({**asdict(done), "output": str(done.output)}, indent=2) + "\n", Path(report))
+        write_text(json.dumps({**asdict(done), "output": str(done.output)}, indent=2) + "\n", place(report))
     _say(done)
     return int(any(file["damage"] for file in done.files))
 

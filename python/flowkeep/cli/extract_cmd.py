@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..ops.extract import ExtractPlan, ExtractReport, Form, SplitBy
 from ..ops.extract import extract as extract_flows
 from ..paths import find
+from ..places import is_url, place
 from ..text import safe
 from . import notes
 from .options import clustered, indexed, knowing, on_cluster, paths, query, read_options, reading, selecting
@@ -89,10 +90,12 @@ def extract(
             f"--open-with {safe(open_with)}: "
             + ("there is no such program" if program is None else "it goes with one capture in a file")
         )
+    if open_with is not None and output is not None and is_url(output):
+        raise UsageError("--open-with takes a file of this machine: leave -o away, or name one")
     wanted = query(given, paths)
     if output is None:
         output = str(Path(tempfile.mkdtemp(prefix="flowkeep-")) / "flows.pcapng")
-    plan = ExtractPlan(Path(output), form, compress, split, force)
+    plan = ExtractPlan(place(output), form, compress, split, force)
     with on_cluster(given, paths) as cluster, ProgressBar("extracting", quiet=given["quiet"]) as bar:
         options = read_options(given)
         if cluster is None:

@@ -28,24 +28,54 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", re.ASCII)
 @click.command()
 @click.argument("lake", metavar="LAKE", type=click.Path(path_type=Path))
 @click.argument("what", nargs=-1, metavar="[WHAT]...")
-@click.option("--port", "ports", type=click.IntRange(0, 65535), multiple=True, metavar="PORT",
-              help="Flows with an end on this port; may be given several times.")
-@click.option("--at", type=WHEN, metavar="TIME", help="Flows seen at this time: from their first packet to their last.")
-@click.option("--since", type=WHEN, metavar="TIME",
-              help="Flows seen at this time or later: 2024-05-01T12:00 (UTC), or 2h for two hours ago.")
+@click.option(
+    "--port",
+    "ports",
+    type=click.IntRange(0, 65535),
+    multiple=True,
+    metavar="PORT",
+    help="Flows with an end on this port; may be given several times.",
+)
+@click.option(
+    "--at", type=WHEN, metavar="TIME", help="Flows seen at this time: from their first packet to their last."
+)
+@click.option(
+    "--since",
+    type=WHEN,
+    metavar="TIME",
+    help="Flows seen at this time or later: 2024-05-01T12:00 (UTC), or 2h for two hours ago.",
+)
 @click.option("--until", type=WHEN, metavar="TIME", help="Flows seen at this time or earlier.")
-@click.option("-w", "--where", metavar="SQL", help="Flows that meet a condition on columns, e.g. \"bytes > 1MB\".")
-@click.option("--captures", "only_captures", is_flag=True,
-              help="Name the captures that hold packets of the flows, one a line.")
-@click.option("-f", "--format", "form", type=click.Choice(["table", *ROW_FORMATS, "pcap", "pcapng"]),
-              help="pcap and pcapng are the packets of the flows.  [default: by the ending of FILE, else table]")
+@click.option(
+    "-w", "--where", metavar="SQL", help='Flows that meet a condition on columns, e.g. "bytes > 1MB".'
+)
+@click.option(
+    "--captures",
+    "only_captures",
+    is_flag=True,
+    help="Name the captures that hold packets of the flows, one a line.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(["table", *ROW_FORMATS, "pcap", "pcapng"]),
+    help="pcap and pcapng are the packets of the flows.  [default: by the ending of FILE, else table]",
+)
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to; - is standard output.")
 @click.option("-s", "--sort", metavar="COLUMN", help="Sort by a column; largest first.")
 @click.option("--ascending", is_flag=True, help="Smallest first.")
-@click.option("-n", "--limit", type=click.IntRange(0), metavar="N",
-              help=f"At most N flows, 0: all  [default: {TABLE_ROWS} in a table, else all]")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(0),
+    metavar="N",
+    help=f"At most N flows, 0: all  [default: {TABLE_ROWS} in a table, else all]",
+)
 @click.option("--force", is_flag=True, help="Replace a capture that stands at -o already.")
-@click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=0, metavar="N", help="Threads; 0: one per core.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(0, 1024), default=0, metavar="N", help="Threads; 0: one per core."
+)
 def find(
     lake: Path, what: tuple[str, ...], ports: tuple[int, ...], at: Any, since: Any, until: Any, where: str | None,
     only_captures: bool, form: str | None, output: str, sort: str | None, ascending: bool, limit: int | None,
@@ -85,7 +115,9 @@ def find(
     return 0
 
 
-def _question(what: tuple[str, ...], ports: tuple[int, ...], at: Any, since: Any, until: Any, where: str | None) -> Question:
+def _question(
+    what: tuple[str, ...], ports: tuple[int, ...], at: Any, since: Any, until: Any, where: str | None
+) -> Question:
     networks, communities, names = [], [], []
     for text in what:
         if COMMUNITY_ID.fullmatch(text):
@@ -142,7 +174,12 @@ def _list(
 
         wide = width(sys.stdout) if output == "-" else WIDE
         text = found_table(
-            shown.to_dicts(), total, colored(sys.stdout) and output == "-", wide, sort=sort, ascending=ascending
+            shown.to_dicts(),
+            total,
+            colored(sys.stdout) and output == "-",
+            wide,
+            sort=sort,
+            ascending=ascending,
         )
         out.write(encoded(text) if output == "-" else text.encode(errors="backslashreplace"))
 

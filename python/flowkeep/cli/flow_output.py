@@ -59,7 +59,9 @@ def listing_or_lake(command: F) -> F:
     for option in command.__click_params__:  # type: ignore[attr-defined]
         if option.name == "form":
             option.type = click.Choice(["table", *FORMATS, "lake"])
-            option.help = f"How the flows are written; lake: into a folder.  {BY_ENDING[:-1]}; lake for FOLDER/]"
+            option.help = (
+                f"How the flows are written; lake: into a folder.  {BY_ENDING[:-1]}; lake for FOLDER/]"
+            )
     return command
 
 

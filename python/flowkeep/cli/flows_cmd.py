@@ -12,6 +12,7 @@ from ..flow import DETAILS, IDENTIFIED
 from ..ops.export import check_target
 from ..ops.flows import list_flows
 from ..paths import find
+from ..places import is_url
 from . import notes
 from .flow_output import community_seed, listing_format, listing_or_lake, write_listing
 from .options import clustered, indexed, knowing, on_cluster, paths, query, read_options, reading, selecting
@@ -43,8 +44,8 @@ def flows(
 ) -> int:  # fmt: skip
     """List the flows of captures.
 
-    PATH is a file, a folder (with all below it), a glob, or - for standard input. All of one call are
-    one data set, in time order.
+    PATH is a file, a folder (with all below it), a glob, a URL of such (s3://…), or - for standard input.
+    All of one call are one data set, in time order.
 
     \b
     flowkeep flows big.pcap --sort bytes --limit 10
@@ -56,7 +57,12 @@ def flows(
     flowkeep flows captures/ --flows-from alerts.log
     """
     if form == "lake" or (form is None and output.endswith("/")):
-        listed_only = {"--sort": sort, "--ascending": ascending, "--limit": limit, "--cluster": given["cluster"]}
+        listed_only = {
+            "--sort": sort,
+            "--ascending": ascending,
+            "--limit": limit,
+            "--cluster": given["cluster"],
+        }
         return _into_lake(paths, output, details, identify, community_seed, listed_only, given)
     form = listing_format(form, output)
     wanted = query(given, paths)
@@ -100,6 +106,13 @@ def _into_lake(
 
     if output == "-":
         raise UsageError("a lake is a folder: name it with -o LAKE/")
+    if listed["--cluster"] is not None:
+        raise UsageError(
+            "--cluster does not go with a lake yet: summaries do not tell which capture holds what of a flow; "
+            "leave it away"
+        )
+    if is_url(output):
+        raise UsageError("a lake is a folder of this machine: name one with -o LAKE/, and copy it then")
     if any(listed.values()) or query(given, paths) or listed["--limit"] is not None:
         which = next((name for name, value in listed.items() if value), "a choice of flows")
         raise UsageError(

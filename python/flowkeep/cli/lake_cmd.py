@@ -66,7 +66,10 @@ def info(folder: Path) -> int:
         ("data sets", f"{found.datasets:,}"),
         ("captures", f"{found.captures:,}, {units.size(found.capture_bytes)}"),
         ("time", f"{units.time(found.first_ts)} to {units.time(found.last_ts)}"),
-        ("flows", f"{found.flows:,} in {units.count(found.files, 'file')} of {units.count(found.hours, 'hour')}"),
+        (
+            "flows",
+            f"{found.flows:,} in {units.count(found.files, 'file')} of {units.count(found.hours, 'hour')}",
+        ),
         ("size", units.size(found.bytes)),
     ]
     for name, value in lines:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from ..ops.learn import LearnReport
 from ..ops.learn import learn as learn_model
 from ..ops.learn import merge as merge_models
 from ..paths import find
+from ..places import place
 from ..text import safe
 from . import notes
 from .options import query, read_options, reading, selecting
@@ -48,7 +48,7 @@ def learn(given_paths: tuple[str, ...], output: str | None, merge: bool, force: 
             raise UsageError("--merge makes a file: name it with -o")
         if query(given, ()):
             raise UsageError("--merge adds model files: conditions choose flows of captures, leave them away")
-        report = merge_models(given_paths, output=Path(output), force=force)
+        report = merge_models(given_paths, output=place(output), force=force)
         _say(report, output)
         return 0
     name, paths = given_paths[0], given_paths[1:]
@@ -61,7 +61,7 @@ def learn(given_paths: tuple[str, ...], output: str | None, merge: bool, force: 
     found = find(paths)
     with ProgressBar("reading", quiet=given["quiet"]) as bar:
         report = learn_model(
-            found, name, wanted, options, output=Path(target), force=force, progress=bar.update
+            found, name, wanted, options, output=place(target), force=force, progress=bar.update
         )
     _say(report, target)
     notes.filtered(report.scans)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from .. import _native, units
 from ..ops.damage import damage
@@ -12,7 +12,7 @@ from ..text import safe
 from .stream import complain
 
 
-def skipped(files: Iterable[tuple[Path | str, str]]) -> bool:
+def skipped(files: Iterable[tuple[str | os.PathLike[str], str]]) -> bool:
     """Name files that were passed over; whether there were any."""
     any_skipped = False
     for path, why in files:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from ..ops.streams import OVERLAPS, Gaps, StreamsPlan, StreamsReport
 from ..ops.streams import streams as write_streams
 from ..ops.transcript import one_direction
 from ..paths import find
+from ..places import place
 from ..text import safe
 from . import notes
 from .options import SIZE, knowing, paths, query, read_options, reading, selecting
@@ -94,7 +94,7 @@ def streams(
         notes.filtered(done.scans)
         return int(notes.oddities(done.scans) | notes.skipped(found.skipped))
     plan = StreamsPlan(
-        Path(output), gaps or "split", overlap, frames, all_versions, min_bytes, payload == "udp"
+        place(output), gaps or "split", overlap, frames, all_versions, min_bytes, payload == "udp"
     )
     with ProgressBar("rebuilding", quiet=given["quiet"]) as bar:
         report = write_streams(found, wanted, plan, options, progress=bar.update)

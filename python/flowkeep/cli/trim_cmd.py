@@ -16,6 +16,7 @@ from ..ops.export import check_target, print_text, write_text
 from ..ops.trim import TrimPlan, TrimReport
 from ..ops.trim import trim as trim_captures
 from ..paths import find, ledger_path
+from ..places import place
 from ..text import safe
 from . import notes
 from .options import SIZE, clustered, on_cluster, paths, read_options, reading
@@ -99,7 +100,8 @@ def trim(
     """Keep the first CUTOFF bytes of every flow, cut the rest.
 
     CUTOFF is a size: 102400, 100kB (1000), 100KiB (1024), 1MB. PATH is a file, a folder (with all below
-    it), a glob, or - for standard input; all of one call are one data set, in time order.
+    it), a glob, a URL of such (s3://…), or - for standard input; all of one call are one data set, in
+    time order.
 
     \b
     flowkeep trim 100kB big.pcap --output trimmed/
@@ -112,7 +114,7 @@ def trim(
         cutoff, count, per_direction, control, rest, tail, compat,
         tuple(map(Depth.of, depths)), tuple(map(Lock.of, locks)),
     )  # fmt: skip
-    plan = TrimPlan(None if output is None else Path(output), in_place, dry_run, ledger, salvage, compress)
+    plan = TrimPlan(None if output is None else place(output), in_place, dry_run, ledger, salvage, compress)
     if output == "-" and report == "-":
         raise UsageError("--output - and --report - cannot both be standard output")
     if output == "-" and sys.stdout.isatty():
@@ -124,7 +126,7 @@ def trim(
             _apart(report, output, [c.relative for c in found.captures])
         options = read_options(given)
         if cluster is None:
-            before = [Path(path) for path in behind]
+            before = [place(path) for path in behind]
             done = trim_captures(found, policy, plan, options, behind=before, progress=bar.update)
         else:
             from ..cluster import trim as trim_there
@@ -146,9 +148,9 @@ def _apart(report: str, output: str | None, results: list[Path]) -> None:
     """Raise UsageError where the report would take the place of a result."""
     if report == "-" or output is None or output == "-":
         return
-    place = Path(report).resolve()
-    for result in (Path(output).resolve() / relative for relative in results):
-        if place in (result, ledger_path(result)):
+    own, folder = place(report).resolve(), place(output).resolve()
+    for result in (folder / relative for relative in results):
+        if own in (result, ledger_path(result)):
             raise UsageError(f"--report {safe(report)}: the report would take the place of a result")
 
 
@@ -158,7 +160,7 @@ def _tell(done: TrimReport, report: str | None, output: str | None) -> None:
         if report == "-":
             print_text(text)
             return
-        write_text(text, Path(report))
+        write_text(text, place(report))
     from . import render
 
     # Data goes to stdout, and here the captures are the data.

@@ -20,6 +20,7 @@ from ..ops.extract import ExtractPlan, ExtractReport
 from ..ops.meter import Progress
 from ..ops.reading import check_filter
 from ..paths import STANDARD
+from ..places import Place
 from ..select.query import FlowQuery
 from .connect import is_local
 from .flows import listed
@@ -180,11 +181,11 @@ def _probes(client: Client, where: Where) -> list[_native.Probe] | None:
 
 
 @contextmanager
-def _open(target: Path) -> Iterator[IO[bytes]]:
+def _open(target: Place) -> Iterator[IO[bytes]]:
     if target == STANDARD:
         yield sys.stdout.buffer
         return
-    with open(target, "wb") as out:
+    with target.open("wb") as out:
         yield out
 
 

@@ -14,6 +14,8 @@ from ..errors import UsageError
 from ..flow import Flows, ReadOptions
 from ..ops.trim import FileResult
 from ..paths import Capture
+from ..places import Place, Url
+from ..sink.anywhere import state
 from ..sink.atomic import being_written
 from ..text import safe
 from .places import Where
@@ -39,7 +41,7 @@ class Piece:
     name: str
     parts: int
 
-    shown: Path
+    shown: Place
     """As the user named it; the path of ``capture`` is the whole one, where workers see the same files."""
 
     def part(self, n: int) -> str:
@@ -48,7 +50,7 @@ class Piece:
 
     @property
     def ledger(self) -> str:
-        """The name of a copy of its ledger, which is made where captures are trimmed."""
+        """The name of a copy of its ledger."""
         return f"{self.name}.ledger"
 
     def named(self, said: Any) -> Any:
@@ -122,13 +124,14 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
         from ..errors import BusyError
 
         raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
-    ledger = None if capture.ledger is None else str(capture.ledger)
+    beside = capture.ledger
+    ledger = None if beside is None else str(beside)
     summary, scan = _native.Summary.scan(str(capture.path), ledger=ledger, **native)
-    if ledger is not None and scan["ledger"] == "used":
-        _whole(ledger, scan)
-    if writable and ledger is not None:
+    if beside is not None:
         # A worker may be lost between the new ledger and the new capture.
-        spool.put(piece.ledger, lambda part: _copy(ledger, part))
+        spool.put(piece.ledger, lambda part: _copy(beside, part))
+        if scan["ledger"] == "used":
+            _whole(str(spool.path(piece.ledger)), scan)
     for n in range(piece.parts):
         spool.put(piece.part(n), summary.part(n, piece.parts).write)
     found = {"scan": scan, "crosses": summary.crosses, "overflow": summary.fragments_overflow}
@@ -151,8 +154,9 @@ def _whole(ledger: str, scan: _native.FileScan) -> None:
         )
 
 
-def _copy(source: str, target: str) -> None:
-    shutil.copyfile(source, target)
+def _copy(source: Place, target: str) -> None:
+    with source.open("rb") as old, open(target, "wb") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
 
 
 def _fold(
@@ -187,7 +191,7 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     parts = min(max(total // _PART, least), _MOST_PARTS)
     pieces = [
         Piece(
-            capture if where.workers[k] else replace(capture, path=Path(os.path.abspath(capture.path))),
+            capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),
             k, digest(*_identity(capture, where.workers[k]), native, parts), parts, capture.path,
         )
         for k, capture in enumerate(captures)
@@ -247,10 +251,18 @@ def _identity(capture: Capture, workers: tuple[str, ...]) -> tuple[Any, ...]:
     if workers:
         return str(capture.path), capture.size, capture.first_ts, workers
     beside = capture.ledger
-    return os.path.abspath(capture.path), *_state(capture.path), None if beside is None else _state(beside)
+    own = os.fspath(_whole_name(capture.path))
+    return own, *_state(capture.path), None if beside is None else _state(beside)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def _whole_name(path: Place) -> Place:
+    """A name that is the same in every working directory."""
+    return path if isinstance(path, Url) else Path(os.path.abspath(path))
+
+
+def _state(path: Place) -> tuple[Any, ...]:
+    if isinstance(path, Url):
+        return state(path)[1:]
     info = path.stat()
     return info.st_size, info.st_mtime_ns, info.st_ino
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import BusyError, OutputError, UsageError
 from ..paths import Found
+from ..places import Place, Url
 from ..text import safe
 
 
@@ -26,7 +27,7 @@ def digest(*parts: Any) -> str:
 
 def work(kind: str, found: Found, *how: Any) -> str:
     """A name for what is done with captures, in whatever state they are."""
-    return digest(kind, [os.path.abspath(capture.path) for capture in found.captures], *how)
+    return digest(kind, [_named(capture.path) for capture in found.captures], *how)
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,8 @@ def opened(folder: str | os.PathLike[str] | None, key: str, *, local: bool) -> I
         shutil.rmtree(root, ignore_errors=True)
     finally:
         os.close(fd)
+
+
+def _named(path: Place) -> str:
+    """A name that is the same in every working directory."""
+    return os.fspath(path) if isinstance(path, Url) else os.path.abspath(path)

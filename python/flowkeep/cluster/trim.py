@@ -16,6 +16,7 @@ from ..ops.meter import Progress
 from ..ops.reading import check_filter
 from ..ops.trim import FileResult, TrimPlan, TrimReport
 from ..paths import STANDARD
+from ..places import Place, place
 from .connect import is_local
 from .fold import Piece, fold, joined
 from .places import Where
@@ -58,13 +59,16 @@ def _cut(
 
 
 def _told(note: dict[str, Any]) -> FileResult:
-    output, ledger = (note[name] and Path(note[name]) for name in ("output", "ledger"))
-    return FileResult(Path(note["path"]), output, ledger, note["trim"], note["problem"])
+    output, ledger = (note[name] and place(note[name]) for name in ("output", "ledger"))
+    return FileResult(place(note["path"]), output, ledger, note["trim"], note["problem"])
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: Place) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def trim(

@@ -200,7 +200,7 @@ def files(lake: Path, since_ns: int | None = None, until_ns: int | None = None) 
                     raise LakeError(f"{safe(entry.path)}: its name tells no time") from error
                 if since_ns is None or last_ns >= since_ns:
                     try:
-                        size = entry.stat().st_size
+                        size = entry.stat(follow_symlinks=False).st_size
                     except FileNotFoundError:
                         continue
                     found.append(FlowFile(Path(entry.path), hour_ns, last_ns, size))

@@ -136,7 +136,9 @@ def _chunks(
     import polars as pl
 
     wanted: Mapping[str, polars.DataType] = schema()
-    ids = pl.DataFrame({"file": range(len(names)), "capture": names}, schema={"file": pl.UInt32, "capture": pl.String})
+    ids = pl.DataFrame(
+        {"file": range(len(names)), "capture": names}, schema={"file": pl.UInt32, "capture": pl.String}
+    )
     time = pl.Datetime("ns", "UTC")
     for start in range(0, len(flows), CHUNK):
         frame = flows.slice(start, CHUNK).to_polars()

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from .. import _native
 from ..errors import UsageError
 from ..paths import STANDARD
-from ..sink.atomic import Part
+from ..places import Place, Url, place, same_file
+from ..sink.anywhere import begin
 from ..text import safe
 from .export import check_target
 from .meter import Meter, Progress
@@ -25,7 +25,7 @@ Level = Literal["strict", "normal", "loose"]
 class CarveReport:
     """What was found."""
 
-    output: Path
+    output: Place
     files: list[_native.FileCarve] = field(default_factory=list)
     """One entry per file, in the order in which they were named."""
     out_bytes: int = 0
@@ -65,8 +65,8 @@ def carve(
     Raises UsageError before anything is written, OSError for a file that cannot be read, OutputError when the
     result cannot be written; nothing half-written is left.
     """
-    report = CarveReport(Path(output))
-    inputs = [Path(p) for p in paths]
+    report = CarveReport(place(output))
+    inputs = [place(p) for p in paths]
     sizes = [_check(path, report.output) for path in inputs]
     if not inputs:
         raise UsageError("no files are named: give files, or - for standard input")
@@ -83,24 +83,27 @@ def carve(
     return report
 
 
-def _check(path: Path, output: Path) -> int:
+def _check(path: Place, output: Place) -> int:
     """Bytes of a file, -1 for a pipe or a device. Raises OSError, UsageError."""
     if path == STANDARD:
         return -1
-    if path.is_dir():
+    if not isinstance(path, Url) and path.is_dir():
         raise UsageError(f"{safe(path)} is a folder: name the files in it")
-    info = path.stat()
-    if output != STANDARD and output.exists() and output.samefile(path):
+    if output != STANDARD and same_file(output, path):
         raise UsageError(f"{safe(output)} is one of the files: the result would take its place")
+    if isinstance(path, Url):
+        return -1
+    info = path.stat()
     return info.st_size if path.is_file() else -1
 
 
 @contextmanager
-def _made(output: Path) -> Iterator[Path]:
-    if output == STANDARD or (output.exists() and not output.is_file()):
+def _made(output: Place) -> Iterator[Place]:
+    pipe = not isinstance(output, Url) and output.exists() and not output.is_file()
+    if output == STANDARD or pipe:
         yield output
         return
-    with Part(output) as part:
+    with begin(output) as part:
         yield part.part
         part.sync()
         part.commit()

@@ -13,8 +13,9 @@ from .. import _native
 from ..errors import NotACaptureError, OutputError, UsageError
 from ..flow import Flows
 from ..paths import INDEX, LEDGER, Capture, ledger_path
+from ..places import Place, Url, place, same_file
 from ..rows import Rows
-from ..sink.atomic import Part
+from ..sink.anywhere import begin
 from ..sink.stream import naming, standard_output
 from ..text import safe
 
@@ -52,7 +53,7 @@ def choose_format(form: str | None, output: str, offered: Sequence[str]) -> str:
     """
     if form is not None:
         return form
-    ending = Path(output).suffix.lower()
+    ending = place(output).suffix.lower()
     meant = _ENDINGS.get(ending, "table")
     if meant not in ("table", *offered):
         raise UsageError(
@@ -63,21 +64,27 @@ def choose_format(form: str | None, output: str, offered: Sequence[str]) -> str:
 
 
 def check_target(
-    output: str | Path, captures: Iterable[Capture], *, capture: bool = False, force: bool = False
+    output: str | Place, captures: Iterable[Capture], *, capture: bool = False, force: bool = False
 ) -> None:
     """Look at a place for a table, a report or, ``capture``, a capture before the work begins.
 
     Raises UsageError when it is one of the captures or a ledger of one, and when it is any other
     capture (unless ``force``), ledger or index; OutputError when there is no folder for it.
     """
-    path = Path(output)
+    path = place(output)
     if os.fspath(path) == "-":
         return
+    if isinstance(path, Url):
+        from ..places.writing import refuse_read_only
+
+        refuse_read_only(path)
     _refuse_own(path, (c.path for c in captures if c.regular))
     if path.is_dir():
         raise UsageError(f"{safe(path)} is a folder: name a file in it")
     _refuse_evidence(path, capture=capture, force=force)
     folder = path.resolve().parent
+    if isinstance(folder, Url):
+        return  # most stores have no folders, only names
     if not folder.is_dir():
         raise OutputError(
             f"{safe(path)}: cannot be written: there is no folder {safe(folder)}; make it first"
@@ -101,16 +108,16 @@ def export(flows: Rows, form: str, output: str, *, writer: Writer | None = None)
             else:
                 writer(flows, out)
         return
-    _refuse_own(Path(output), (Path(scan["path"]) for scan in flows.files))
+    _refuse_own(place(output), (place(scan["path"]) for scan in flows.files))
 
-    def write(place: Path) -> None:
+    def write(target: Place) -> None:
         if writer is None:
-            _arrow(flows, os.fspath(place))
+            _arrow(flows, os.fspath(target))
             return
-        with place.open("wb") as out:
+        with target.open("wb") as out:
             writer(flows, out)
 
-    _put(Path(output), write)
+    _put(place(output), write)
 
 
 def put(output: str, write: Callable[[IO[bytes]], object]) -> None:
@@ -123,16 +130,21 @@ def put(output: str, write: Callable[[IO[bytes]], object]) -> None:
             write(out)
         return
 
-    def place(path: Path) -> None:
+    def into(path: Place) -> None:
         with path.open("wb") as out:
             write(out)
 
-    _put(Path(output), place)
+    _put(place(output), into)
 
 
-def write_text(text: str, path: Path) -> None:
+def write_text(text: str, path: Place) -> None:
     """Write a text file; it becomes visible only when whole. Raises OutputError."""
-    _put(path, lambda place: place.write_bytes(text.encode(errors="backslashreplace")))
+
+    def into(target: Place) -> None:
+        with target.open("wb") as out:
+            out.write(text.encode(errors="backslashreplace"))
+
+    _put(path, into)
 
 
 def print_text(text: str) -> None:
@@ -150,17 +162,17 @@ def encoded(text: str) -> bytes:
         return text.translate(_ASCII).encode(encoding, "backslashreplace")
 
 
-def _put(path: Path, write: Callable[[Path], object]) -> None:
+def _put(path: Place, write: Callable[[Place], object]) -> None:
     """Have a file written: whole or not at all; a pipe or a device takes the bytes as they come."""
     with naming(os.fspath(path)):
         # A link stays one. /dev/stdout is a link, too, and must not be replaced.
         target = path.resolve()
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        if isinstance(path, Path) and path.exists() and not stat.S_ISREG(path.stat().st_mode):
             write(path)
             return
         # Again, for it may have come there since the work began.
         _refuse_evidence(path)
-        with Part(target) as part:
+        with begin(target) as part:
             write(part.part)
             part.sync()
             part.commit()
@@ -171,7 +183,7 @@ def _arrow(flows: Rows, path: str) -> None:
     flows.write_arrow(path)
 
 
-def _refuse_evidence(path: Path, *, capture: bool = False, force: bool = False) -> None:
+def _refuse_evidence(path: Place, *, capture: bool = False, force: bool = False) -> None:
     """Raise UsageError where a file stands that nothing may silently take the place of."""
     # A pipe or a device is written to, not replaced, and must not be read.
     if not path.is_file():
@@ -188,7 +200,7 @@ def _refuse_evidence(path: Path, *, capture: bool = False, force: bool = False) 
     raise UsageError(f"{safe(path)} is {what}: the output would take its place; {way}")
 
 
-def _evidence(path: Path) -> str | None:
+def _evidence(path: Place) -> str | None:
     """What of worth a file is. Raises OSError."""
     names = (path.name, path.resolve().name)
     if any(name.endswith(LEDGER) for name in names):
@@ -206,10 +218,8 @@ def _evidence(path: Path) -> str | None:
     return "a capture"
 
 
-def _refuse_own(path: Path, captures: Iterable[Path]) -> None:
-    if not path.exists():
-        return
+def _refuse_own(path: Place, captures: Iterable[Place]) -> None:
     for capture in captures:
         for own, what in ((capture, "captures"), (ledger_path(capture), "ledgers of the captures")):
-            if own.exists() and path.samefile(own):
+            if same_file(path, own):
                 raise UsageError(f"{safe(path)} is one of the {what}: the output would take its place")

@@ -14,8 +14,10 @@ from .. import _native
 from ..errors import IndexMisfitError, OutputError, UsageError
 from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import STANDARD, Capture, Found
+from ..places import Place, Url
 from ..select.query import Choice, FlowQuery, refuse_beyond
-from ..sink.atomic import Part, sync_folder
+from ..sink.anywhere import begin
+from ..sink.atomic import sync_folder
 from ..text import safe
 from .damage import damage
 from .export import check_target
@@ -41,7 +43,7 @@ _NAMES = {  # how files of a split are named, from columns of the flow table
 class ExtractPlan:
     """Where the packets go."""
 
-    output: Path
+    output: Place
     """The capture to write, ``-`` for standard output; the folder of a split."""
     form: Form = "auto"
     """``auto``: pcap when all captures are pcap files of one link type, else pcapng."""
@@ -57,13 +59,15 @@ class ExtractPlan:
             raise UsageError("a split makes many files: name a folder for them, standard output is one")
         if self.split and self.compression != "none":
             raise UsageError("the files of a split are not compressed: leave --compress away")
+        if self.split and isinstance(self.output, Url):
+            raise UsageError("a split goes into a folder of this machine: name one, and copy it then")
 
 
 @dataclass
 class ExtractReport:
     """What was taken out."""
 
-    output: Path
+    output: Place
     flows: int
     """Flows that were chosen."""
     of_flows: int
@@ -77,7 +81,7 @@ class ExtractReport:
     """Captures written."""
     scans: list[_native.FileScan] = field(default_factory=list)
     """What was found in each capture."""
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Place, str]] = field(default_factory=list)
     unmatched: dict[str, list[int]] = field(default_factory=dict)
     """Of each list of flows: the lines that name no flow."""
 
@@ -257,6 +261,7 @@ class _Run:
             self.flows, self.ids, self.plan.split, "pcapng" if pcap is None else "pcap"
         )
         folder = self.plan.output
+        assert isinstance(folder, Path), "the plan refuses others"
         hidden = folder / ".flowkeep-part"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -304,17 +309,17 @@ class _Run:
         self.report.packets, self.report.bytes, self.report.out_bytes = done
 
 
-def _replaceable(output: Path) -> bool:
-    return output != STANDARD and (not output.exists() or output.is_file())
+def _replaceable(output: Place) -> bool:
+    return isinstance(output, Url) or (output != STANDARD and (not output.exists() or output.is_file()))
 
 
 @contextmanager
-def made(output: Path) -> Iterator[Path]:
+def made(output: Place) -> Iterator[Place]:
     """The path to write to; what stands there becomes ``output`` when all went well."""
     if not _replaceable(output):
         yield output
         return
-    with Part(output) as part:
+    with begin(output) as part:
         yield part.part
         part.sync()
         part.commit()

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,11 +18,13 @@ from ..lake.layout import check, files, identity, schema
 from ..lake.read import captures as _captures
 from ..lake.read import datasets, rows
 from ..paths import Capture, Found, find
+from ..places import Place
 from ..rows import Frame
 from ..select.query import FlowQuery, parse_networks
 from ..text import safe
 from ..units import Moment
-from .extract import ExtractPlan, ExtractReport, Form, extract, extract_flows
+from .export import check_target
+from .extract import ExtractPlan, Form, extract, extract_flows
 from .flows import list_flows
 from .index import fitting_index
 
@@ -59,7 +61,9 @@ class Question:
         if any(text.isdigit() for text in self.communities):
             raise UsageError("a lake numbers no flows: name them by their Community ID")
         if any(isinstance(when, Moment) for when in (self.since_ns, self.until_ns)):
-            raise UsageError("a lake has no start and no end: give times as dates, or as 2h for two hours ago")
+            raise UsageError(
+                "a lake has no start and no end: give times as dates, or as 2h for two hours ago"
+            )
         if any(not 0 <= port <= 65535 for port in self.ports):
             raise UsageError("ports are 0 to 65535")
 
@@ -91,12 +95,12 @@ class FindReport:
     bytes: int = 0
     """Captured frame bytes of these packets."""
     out_bytes: int = 0
-    captures: list[Path] = field(default_factory=list)
+    captures: list[Place] = field(default_factory=list)
     """The captures that were opened."""
     indexed: int = 0
     """Those of which an index gave the places of the packets."""
     scans: list[_native.FileScan] = field(default_factory=list)
-    changed: list[tuple[Path, str]] = field(default_factory=list)
+    changed: list[tuple[Place, str]] = field(default_factory=list)
     """Captures that are gone or not what they were, and how."""
 
 
@@ -109,8 +113,10 @@ def find_flows(lake: Path, question: Question) -> LakeFlows:
     condition = _condition(question, list(known))
     raw = pl.concat([pl.DataFrame(schema=wanted), *_found(lake, question, wanted, condition)])
     raw = raw.filter(_exactly(raw, question)).sort("first_ts", "dataset", "flow_id")
-    table = _captures({name: known[name] for name in raw["dataset"].unique(maintain_order=True).to_list() if name in known})
-    frame = _with_paths(raw, table)
+    table = _captures(
+        {name: known[name] for name in raw["dataset"].unique(maintain_order=True).to_list() if name in known}
+    )
+    frame = _with_paths(lake, raw, table)
     if question.where is not None:
         # The condition sees the columns as they are shown.
         mask = FlowQuery(where=question.where).mask(_Asked(frame))
@@ -139,7 +145,9 @@ def _found(
         except FileNotFoundError:
             # Its hour was compacted meanwhile: the same flows stand in another file now.
             continue
-    raise LakeError(f"{safe(lake)}: files go away while they are read; look what changes the lake, and try again")
+    raise LakeError(
+        f"{safe(lake)}: files go away while they are read; look what changes the lake, and try again"
+    )
 
 
 def _condition(question: Question, known: list[str]) -> polars.Expr:
@@ -184,7 +192,9 @@ def _inside(text: str) -> polars.Expr:
         prefix = ".".join(str(network.network_address).split(".")[: network.prefixlen // 8]) + "."
         return ends[0].str.starts_with(prefix) | ends[1].str.starts_with(prefix)
     colon = network.version == 6
-    return ends[0].str.contains(":", literal=True).eq(colon) | ends[1].str.contains(":", literal=True).eq(colon)
+    return ends[0].str.contains(":", literal=True).eq(colon) | ends[1].str.contains(":", literal=True).eq(
+        colon
+    )
 
 
 def _named(name: str) -> polars.Expr:
@@ -209,7 +219,9 @@ def _exactly(raw: polars.DataFrame, question: Question) -> polars.Series:
             try:
                 address = ipaddress.ip_address(text)
             except ValueError:
-                raise LakeError(f"the lake names an address {safe(text)[:80]!r}, which is none: a file was forged") from None
+                raise LakeError(
+                    f"the lake names an address {safe(text)[:80]!r}, which is none: a file was forged"
+                ) from None
             said[text] = any(address.version == n.version and address in n for n in networks)
         return said[text]
 
@@ -217,7 +229,7 @@ def _exactly(raw: polars.DataFrame, question: Question) -> polars.Series:
     return pl.Series([inside(a) or inside(b) for a, b in ends], dtype=pl.Boolean)
 
 
-def _with_paths(raw: polars.DataFrame, table: polars.DataFrame) -> polars.DataFrame:
+def _with_paths(lake: Path, raw: polars.DataFrame, table: polars.DataFrame) -> polars.DataFrame:
     import polars as pl
 
     where = {(d, c): p for d, c, p in table.select("dataset", "capture", "path").iter_rows()}
@@ -225,7 +237,9 @@ def _with_paths(raw: polars.DataFrame, table: polars.DataFrame) -> polars.DataFr
     for dataset, held in raw.select("dataset", "captures").iter_rows():
         here = [where.get((dataset, part["capture"])) for part in held or ()]
         if any(path is None for path in here):
-            raise LakeError(f"data set {safe(dataset)}: a flow names a capture that its list does not have")
+            raise LakeError(
+                f"{safe(lake)}: data set {safe(dataset)}: a flow names a capture that its list does not have"
+            )
         paths.append(here)
     return raw.with_columns(captures=pl.Series(paths, dtype=pl.List(pl.String)))
 
@@ -251,12 +265,16 @@ def find_packets(
     if not len(flows):
         return report
     chosen = flows.raw.partition_by("dataset", maintain_order=True)
-    with tempfile.TemporaryDirectory(prefix="flowkeep-find-", dir=output.parent if output.parent.is_dir() else None) as work:
+    with tempfile.TemporaryDirectory(
+        prefix=".flowkeep-find-", dir=output.parent if output.parent.is_dir() else None
+    ) as work:
         pieces: list[Path] = []
         for n, of in enumerate(chosen):
             alone = len(chosen) == 1
             target = output if alone else Path(work) / f"{n}.pcapng"
-            plan = ExtractPlan(target, form if alone else "auto", compression if alone else "none", None, force and alone)
+            plan = ExtractPlan(
+                target, form if alone else "auto", compression if alone else "none", None, force and alone
+            )
             _one(lake, flows, of, plan, Path(work), jobs, report)
             if target.exists():
                 pieces.append(target)
@@ -267,7 +285,13 @@ def find_packets(
 
 
 def _one(
-    lake: Path, flows: LakeFlows, of: polars.DataFrame, plan: ExtractPlan, work: Path, jobs: int, report: FindReport
+    lake: Path,
+    flows: LakeFlows,
+    of: polars.DataFrame,
+    plan: ExtractPlan,
+    work: Path,
+    jobs: int,
+    report: FindReport,
 ) -> None:
     """The packets of flows of one data set."""
     import polars as pl
@@ -281,6 +305,7 @@ def _one(
         if (capture := _capture(row, report)) is not None:
             captures.append(capture)
     report.captures += [capture.path for capture in captures]
+    check_target(report.output, captures, capture=True, force=True)
     if not captures:
         return
     found = Found(_by_index(captures, of, options, work, report))
@@ -288,7 +313,10 @@ def _one(
     ids, gone = _same(listed, of)
     if gone:
         report.changed.append(
-            (captures[0].path, f"{gone} of the flows that the lake lists are not in the captures as it lists them")
+            (
+                captures[0].path,
+                f"{gone} of the flows that the lake lists are not in the captures as it lists them",
+            )
         )
     done = extract_flows(found, listed, ids, plan, options)
     report.packets += done.packets
@@ -301,7 +329,10 @@ def _options(settings: Any, jobs: int) -> ReadOptions:
     try:
         said = json.loads(settings)
         return ReadOptions(
-            **{name: said[name] for name in ("idle_ns", "tcp_idle_ns", "outer", "key_vlan", "max_flows", "filter")},
+            **{
+                name: said[name]
+                for name in ("idle_ns", "tcp_idle_ns", "outer", "key_vlan", "max_flows", "filter")
+            },
             jobs=jobs,
         )
     except (TypeError, ValueError, KeyError, RecursionError) as error:
@@ -328,7 +359,9 @@ def _history(lake: Path, dataset: str, of: polars.DataFrame) -> set[str]:
     wanted = schema()
     assert last is not None
     until = int(pl.Series([last], dtype=pl.Datetime("ns", "UTC")).dt.epoch("ns")[0])
-    before = pl.concat([pl.DataFrame(schema=wanted), *_found(lake, Question(until_ns=until), wanted, condition)])
+    before = pl.concat(
+        [pl.DataFrame(schema=wanted), *_found(lake, Question(until_ns=until), wanted, condition)]
+    )
     ids: set[str] = set()
     tuples = {_key(row) for row in of.select(_TUPLE).iter_rows()}
     for *row, held in before.select(*_TUPLE, "captures").iter_rows():
@@ -358,9 +391,10 @@ def _capture(row: dict[str, Any], report: FindReport) -> Capture | None:
         report.changed.append((path, f"it cannot be read: {error.strerror}"))
         return None
     if there != row["identity"]:
-        report.changed.append((path, "it is not as it was when it was listed: its packets may be others, or cut"))
-    time = row["first_ts"]
-    return Capture(path, Path(path.name), row["number"], None if time is None else 0, path.stat().st_size)
+        report.changed.append(
+            (path, "it is not as it was when it was listed: its packets may be others, or cut")
+        )
+    return Capture(path, Path(path.name), row["number"], None, path.stat().st_size)
 
 
 def _by_index(
@@ -395,12 +429,9 @@ def _by_index(
 
 def _same(listed: Flows, of: polars.DataFrame) -> tuple[list[int], int]:
     """The ``flow_id``s in a listing of the flows of a lake, and how many of these are not there."""
-    import polars as pl
 
     by = [*_TUPLE, "vlan", "tunnel", "first_ts", "client_packets", "server_packets"]
     there = listed.to_polars().select(*by, id="flow_id")
     both = of.select(by).join(there, on=by, how="left", nulls_equal=True, maintain_order="left")
     ids = both["id"].drop_nulls().unique().sort().to_list()
     return ids, both["id"].null_count()
-
-

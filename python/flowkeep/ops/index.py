@@ -14,6 +14,7 @@ from .. import _native
 from ..errors import BusyError, IndexMisfitError, OutputError, UsageError
 from ..flow import ReadOptions
 from ..paths import Capture, Found, index_path
+from ..places import Place, Url
 from ..sink.atomic import Part
 from ..text import safe
 from .meter import Meter, Progress
@@ -28,7 +29,7 @@ _TICK_NS = 20_000_000
 class IndexedFile:
     """What became of the index of one capture."""
 
-    path: Path
+    path: Place
     outcome: Outcome
     """``made``; ``kept``: there was one that fits; ``renewed``: the same capture under new time stamps;
     ``verified``: the whole capture is as it was; ``misfit``: it is not; ``skipped``: it gets none."""
@@ -46,7 +47,7 @@ class IndexReport:
     """What became of the indexes of a data set."""
 
     files: list[IndexedFile] = field(default_factory=list)
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Place, str]] = field(default_factory=list)
 
 
 def fitting_index(found: Found, options: ReadOptions) -> tuple[_native.Index | None, str | None]:
@@ -134,6 +135,8 @@ def _make(capture: Capture, options: ReadOptions, remake: bool, progress: Progre
         return IndexedFile(capture.path, "skipped", "only a file can have an index beside it")
     if capture.ledger is not None:
         return IndexedFile(capture.path, "skipped", "it is trimmed: its flows are in the ledger beside it")
+    if isinstance(capture.path, Url):
+        return IndexedFile(capture.path, "skipped", "an index is kept beside files of this machine alone")
     target = index_path(capture.path)
     if target.is_file() and not remake:
         state = index_state(capture, options)

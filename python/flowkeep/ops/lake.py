@@ -21,6 +21,7 @@ from ..lake.layout import VERSION, capture_schema, check, digest, files, identit
 from ..lake.read import captures as _captures
 from ..lake.read import datasets
 from ..paths import Capture, Found
+from ..places import Place, Url
 from ..text import safe
 from .damage import damage
 from .meter import Meter, Progress
@@ -43,7 +44,7 @@ class LakeReport:
     captures: int
     scans: list[_native.FileScan] = field(default_factory=list)
     """What was found in each capture."""
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Place, str]] = field(default_factory=list)
     there: bool = False
     """The data set was in the lake already, whole; nothing was read."""
 
@@ -87,8 +88,10 @@ def write_lake(
     options = options or ReadOptions()
     for capture in found.captures:
         if not capture.regular:
-            raise UsageError(f"{safe(capture.path)} is a pipe: a lake tells where packets lie, so it lists files only")
-    names = [identity(capture.path) for capture in found.captures]
+            raise UsageError(
+                f"{safe(capture.path)} is a pipe: a lake tells where packets lie, so it lists files only"
+            )
+    names = [identity(path) for path in _local(found.captures)]
     ids = _ids(found.captures, names)
     settings = _settings(options, details, identify, community_seed)
     dataset = digest(VERSION, ids, settings)
@@ -107,9 +110,9 @@ def write_lake(
         scans.append(scanner.file(path, ledger=beside, progress=meter.file(capture.size)))
     check_filter(scans)
     flows = Flows(scanner.flows(community_seed=community_seed), scans)
-    for capture, name in zip(found.captures, names, strict=True):
-        if identity(capture.path) != name:
-            raise BusyError(f"{safe(capture.path)}: it was changed while it was read; list it when it is whole")
+    for own, name in zip(_local(found.captures), names, strict=True):
+        if identity(own) != name:
+            raise BusyError(f"{safe(own)}: it was changed while it was read; list it when it is whole")
     table = capture_table(found.captures, scans, ids, names, dataset, settings)
     parts = scanner.parts()
     assert parts is not None
@@ -123,7 +126,7 @@ def write(
     parts: _native.FlowParts,
     table: polars.DataFrame,
     *,
-    skipped: Iterable[tuple[Path, str]] = (),
+    skipped: Iterable[tuple[Place, str]] = (),
 ) -> LakeReport:
     """Write listed flows into a lake. ``table`` is what :func:`capture_table` gives. Raises UsageError, OutputError."""
     staged = _write.begin(lake, dataset)
@@ -133,13 +136,20 @@ def write(
     except BaseException:
         _write.discard(staged)
         raise
-    return LakeReport(
-        lake, dataset, staged.flows, len(staged.files), len(table), flows.files, list(skipped)
-    )
+    return LakeReport(lake, dataset, staged.flows, len(staged.files), len(table), flows.files, list(skipped))
+
+
+def _local(captures: Iterable[Capture]) -> list[Path]:
+    """Where captures lie. Raises UsageError for URLs: a lake names captures to open, and who made its files could
+    name any server."""
+    for capture in captures:
+        if isinstance(capture.path, Url):
+            raise UsageError(f"{safe(capture.path)}: a lake lists captures of this machine: mount them, or copy them")
+    return [capture.path for capture in captures if isinstance(capture.path, Path)]
 
 
 def _ids(captures: list[Capture], names: list[str]) -> list[str]:
-    ids: dict[str, Path] = {}
+    ids: dict[str, Place] = {}
     for capture, name in zip(captures, names, strict=True):
         own = name[:16]
         if capture.first_ts is None:
@@ -183,9 +193,7 @@ def capture_table(
         }
         for n, (capture, scan, id_, name) in enumerate(zip(captures, scans, ids, names, strict=True))
     ]  # fmt: skip
-    columns = {
-        name: [row[name] for row in rows] for name in capture_schema()
-    }
+    columns = {name: [row[name] for row in rows] for name in capture_schema()}
     times = {name: pl.Series(columns[name], dtype=pl.Int64) for name in ("first_ts", "last_ts")}
     frame = pl.DataFrame({**columns, **times})
     return frame.select(pl.col(name).cast(kind) for name, kind in capture_schema().items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import _native
@@ -12,8 +11,9 @@ from ..errors import OutputError, UsageError
 from ..flow import Flows, ReadOptions
 from ..identify import Given, model_files, read_models
 from ..paths import STANDARD, Found
+from ..places import Place, place
 from ..select.query import FlowQuery
-from ..sink.atomic import Part
+from ..sink.anywhere import whole
 from ..sink.stream import standard_output
 from ..text import safe
 from .damage import damage
@@ -100,7 +100,7 @@ class LearnReport:
     known: dict[str, int] = field(default_factory=dict)
     """Names that built-in rules give to chosen flows."""
     scans: list[_native.FileScan] = field(default_factory=list)
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Place, str]] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -130,7 +130,7 @@ class LearnReport:
     def write(self, output: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model file; ``-`` is standard output. Raises UsageError for a file that is there, unless
         ``force``; OutputError."""
-        path = Path(output)
+        path = place(output)
         data = self.text.encode("ascii")
         if path == STANDARD:
             with standard_output() as out:
@@ -138,17 +138,15 @@ class LearnReport:
             return
         refuse(path, force=force)
         try:
-            with Part(path) as part:
-                part.part.write_bytes(data)
-                part.sync()
-                part.commit()
+            with whole(path) as out:
+                out.write(data)
         except OSError as error:
             if isinstance(error, OutputError):
                 raise
             raise OutputError(f"{safe(path)}: cannot be written: {error.strerror}") from error
 
 
-def refuse(path: Path, *, force: bool) -> None:
+def refuse(path: Place, *, force: bool) -> None:
     """Raise UsageError where another file would be replaced."""
     if path != STANDARD and path.exists() and not force:
         raise UsageError(
@@ -162,7 +160,7 @@ def learn(
     query: FlowQuery | None = None,
     options: ReadOptions | None = None,
     *,
-    output: Path | None = None,
+    output: Place | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> LearnReport:
@@ -193,7 +191,7 @@ def learn(
     return report
 
 
-def merge(models: Given, *, output: Path | None = None, force: bool = False) -> LearnReport:
+def merge(models: Given, *, output: Place | None = None, force: bool = False) -> LearnReport:
     """Make one model of several model files of one name. The same in any order and grouping.
 
     Raises OSError, ModelError, UsageError, OutputError.

@@ -88,9 +88,10 @@ def _sets(
     if names:
         raise UsageError("--dataset goes with a policy")
     listed = find(paths)
-    captures = tuple(os.fspath(c.path.absolute()) for c in listed.captures if c.regular)
+    local = [c.path for c in listed.captures if c.regular and isinstance(c.path, Path)]
+    captures = tuple(os.fspath(path.absolute()) for path in local)
     if len(captures) < len(listed.captures):
-        raise UsageError("a forecast needs files: a pipe cannot be looked at twice")
+        raise UsageError("a forecast needs files of this machine: a pipe cannot be looked at twice")
     dataset = DataSet(_place(paths), tuple(map(_literal, captures)), settle=0)
     looked = survey(dataset, now=now, progress=progress)
     problems = [f"{f.path}: left out: {f.problem}" for f in looked.files if f.problem is not None]

@@ -7,13 +7,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from .. import _native
 from ..errors import UsageError
 from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import Found
+from ..places import Place
 from ..select.query import FlowQuery
 from ..text import safe
 from .damage import damage
@@ -62,7 +62,7 @@ class Hit:
     sender: Literal["client", "server"]
     offset: int | None
     """Where it begins in what the sender sent over TCP, from 0; None where there is no such place."""
-    path: Path
+    path: Place
     packet: int
     """Number, from 1 in its capture, of the packet that holds its last byte."""
     ts: int

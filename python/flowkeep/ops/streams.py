@@ -13,6 +13,7 @@ from .. import _native
 from ..errors import OutputError, UsageError
 from ..flow import DETAILS, IDENTIFIED, ReadOptions
 from ..paths import Capture, Found
+from ..places import Place, Url
 from ..select.query import FlowQuery
 from ..sink.folder import PartFolder
 from ..text import safe
@@ -33,7 +34,7 @@ _ROWS = 1024
 class StreamsPlan:
     """How streams are written."""
 
-    output: Path
+    output: Place
     """The folder to make; new or empty."""
     gaps: Gaps = "split"
     """What stands for missing bytes. ``split``: a new file begins behind them; ``omit``: nothing;
@@ -55,13 +56,18 @@ class StreamsPlan:
             raise UsageError(f"there is no overlap policy {self.overlap!r}; there are {', '.join(OVERLAPS)}")
         if self.min_bytes < 0:
             raise UsageError("a number of bytes is not negative")
+        if isinstance(self.output, Url):
+            raise UsageError(
+                f"{safe(self.output)}: streams are many files, which a store cannot show at once: "
+                "name a folder of this machine, and copy it then"
+            )
 
 
 @dataclass
 class StreamsReport:
     """What was written."""
 
-    output: Path
+    output: Place
     flows: int = 0
     """Flows with files."""
     files: int = 0
@@ -80,7 +86,7 @@ class StreamsReport:
     """The most bytes that waited for a hole to be filled."""
     scans: list[_native.FileScan] = field(default_factory=list)
     """What was found in each capture."""
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Place, str]] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -106,6 +112,7 @@ def streams(
     one_pass = not query and not query.invert and all(c.ledger is None for c in captures)
     if not one_pass:
         refuse_pipes(captures)
+    assert isinstance(plan.output, Path), "the plan refuses others"
     with PartFolder(plan.output) as folder:
         meter = Meter(found.bytes if one_pass or found.bytes < 0 else 2 * found.bytes, progress)
         flows = None if one_pass else list_flows(

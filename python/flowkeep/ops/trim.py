@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from .. import _native
@@ -24,7 +23,9 @@ from ..errors import (
 )
 from ..flow import ReadOptions
 from ..paths import LEDGER, STANDARD, Capture, Found, ledger_path
-from ..sink.atomic import Part, being_written
+from ..places import Place, Url, same_file
+from ..sink.anywhere import begin, state
+from ..sink.atomic import being_written
 from ..text import safe
 from .damage import damage
 from .meter import Meter, Progress
@@ -43,7 +44,7 @@ _CAPTURE_NAME = re.compile(r"\.(pcap|pcapng|cap)(\.(gz|zst|lz4|xz))?$", re.IGNOR
 class TrimPlan:
     """Where the results go, and what goes with them. Exactly one of the first three is set."""
 
-    output: Path | None = None
+    output: Place | None = None
     """Folder for the results; ``-``: standard output, for one capture."""
     in_place: bool = False
     dry_run: bool = False
@@ -68,10 +69,10 @@ class TrimPlan:
 class FileResult:
     """What was done to one capture."""
 
-    path: Path
-    output: Path | None
+    path: Place
+    output: Place | None
     """Where the result is; None when nothing was written."""
-    ledger: Path | None
+    ledger: Place | None
     trim: _native.FileTrim | None
     """Counts; None when the file was not read."""
     problem: str | None = None
@@ -84,7 +85,7 @@ class TrimReport:
 
     policy: CutPolicy
     files: list[FileResult] = field(default_factory=list)
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: list[tuple[Place, str]] = field(default_factory=list)
     dry_run: bool = False
     filter: str | None = None
     """Packets that do not match it are dropped."""
@@ -124,7 +125,7 @@ class TrimReport:
         }
 
 
-def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Path | None]:
+def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Place | None]:
     """Where each result goes. Not ``local``: the captures lie on other machines.
 
     Raises UsageError for what would destroy or confuse."""
@@ -134,6 +135,7 @@ def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Path | 
                 raise UsageError(
                     f"{safe(capture.path)} is a pipe: --in-place works on files only, use --output"
                 )
+            refuse_replacing(capture.path)
         return [capture.path.resolve() if local else capture.path for capture in found.captures]
     if plan.output is None:
         return [None] * len(found.captures)
@@ -144,6 +146,10 @@ def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Path | 
             )
         return [STANDARD]
     folder = plan.output.resolve()
+    if isinstance(folder, Url):
+        from ..places.writing import refuse_read_only
+
+        refuse_read_only(folder / "capture")
     for root in found.roots:
         if folder == root.resolve() or root.resolve() in folder.parents:
             raise UsageError(
@@ -159,8 +165,8 @@ def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Path | 
             f"--output {safe(plan.output)} is to be a folder and is named like a capture: name a folder, "
             "such as --output trimmed/, or write to standard output with --output - > FILE"
         )
-    taken: dict[Path, Path] = {}
-    inputs = {_state(c.path)[:2]: c.path for c in found.captures if c.regular and local}
+    taken: dict[Place, Place] = {}
+    inputs = {state(c.path)[0]: c.path for c in found.captures if c.regular and local}
     for capture in found.captures:
         target = folder / capture.relative
         if target in taken:
@@ -171,17 +177,29 @@ def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Path | 
         taken[target] = capture.path
         if not local:
             continue
-        if capture.regular and target.exists() and target.samefile(capture.path):
+        if capture.regular and same_file(target, capture.path):
             raise UsageError(
                 f"{safe(capture.path)} would be written over itself: choose another folder, or --in-place"
             )
-        own = inputs.get(_state(target)[:2]) if target.exists() else None
+        own = inputs.get(state(target)[0]) if target.exists() else None
         if own is not None:
             raise UsageError(
                 f"the result of {safe(capture.path)} would take the place of {safe(own)}, which is "
                 "to be read, too: choose another folder"
             )
     return list(taken)
+
+
+def refuse_replacing(path: Place) -> None:
+    """Raise UsageError where a file cannot be put in the place of another in one step."""
+    if isinstance(path, Url):
+        from ..places.writing import replaces
+
+        if not replaces(path):
+            raise UsageError(
+                f"{safe(path)}: {path.scheme}:// does not replace a file in one step, so that a crash could "
+                "lose it: write the result elsewhere with --output DIR"
+            )
 
 
 class _Run:
@@ -192,7 +210,7 @@ class _Run:
     ) -> None:
         self.policy, self.plan, self.options = policy, plan, options
         self.only = False
-        self.beside: Callable[[Capture], Path | None] = lambda capture: capture.ledger
+        self.beside: Callable[[Capture], Place | None] = lambda capture: capture.ledger
         self.ready: Callable[[FileResult], None] = lambda result: None
         self.ledgers = (plan.ledger or plan.in_place) and not plan.dry_run
         self.trimmer = _native.Trimmer(
@@ -211,7 +229,7 @@ class _Run:
         )
 
     def attempt(
-        self, capture: Capture, target: Path | None, last: bool, several: bool, progress: Progress | None
+        self, capture: Capture, target: Place | None, last: bool, several: bool, progress: Progress | None
     ) -> FileResult:
         """Trim a capture; of ``several`` one may be left alone."""
         try:
@@ -222,7 +240,7 @@ class _Run:
             return left_alone(capture, error)
 
     def file(
-        self, capture: Capture, target: Path | None, last: bool, progress: Progress | None
+        self, capture: Capture, target: Place | None, last: bool, progress: Progress | None
     ) -> FileResult:
         """Trim one capture."""
         if target is None or target == STANDARD or self.plan.dry_run:
@@ -238,10 +256,10 @@ class _Run:
             raise OutputError(
                 f"{safe(target.parent)}: the folder cannot be made: {error.strerror}"
             ) from error
-        before = _state(capture.path) if capture.regular else None
+        before = state(capture.path) if capture.regular else None
         with ExitStack() as stack:
-            part = stack.enter_context(Part(target))
-            ledger = stack.enter_context(Part(ledger_path(target))) if self.ledgers else None
+            part = stack.enter_context(begin(target))
+            ledger = stack.enter_context(begin(ledger_path(target))) if self.ledgers else None
             done = self._native(capture, part.part, None if ledger is None else ledger.part, last, progress)
             if self.only:
                 check_filter([done])
@@ -254,7 +272,7 @@ class _Run:
             if ledger is not None:
                 ledger.sync()
             if before is not None and (
-                _state(capture.path) != before or (self.plan.in_place and being_written(capture.path))
+                state(capture.path) != before or (self.plan.in_place and being_written(capture.path))
             ):
                 raise BusyError(
                     f"{safe(capture.path)}: another process wrote it meanwhile; it was left alone"
@@ -274,7 +292,7 @@ class _Run:
         return json.dumps(json.loads(policy) | {"filter": self.options.filter})
 
     def _native(
-        self, capture: Capture, out: Path | None, ledger: Path | None, last: bool, progress: Progress | None
+        self, capture: Capture, out: Place | None, ledger: Place | None, last: bool, progress: Progress | None
     ) -> _native.FileTrim:
         beside = self.beside(capture)
         return self.trimmer.file(
@@ -301,7 +319,7 @@ def left_alone(capture: Capture, error: Exception) -> FileResult:
 
 def trim_behind(
     capture: Capture,
-    target: Path | None,
+    target: Place | None,
     policy: CutPolicy,
     plan: TrimPlan,
     options: ReadOptions,
@@ -309,7 +327,7 @@ def trim_behind(
     *,
     last: bool,
     several: bool,
-    beside: Path | None,
+    beside: Place | None,
     ready: Callable[[FileResult], None],
 ) -> FileResult:
     """Trim one capture of a data set whose earlier captures have come to ``carry``, as :func:`trim` does.
@@ -323,9 +341,9 @@ def trim_behind(
     return run.file(capture, target, last, None)
 
 
-def in_order(behind: Sequence[Path]) -> list[Path]:
+def in_order(behind: Sequence[Place]) -> list[Place]:
     """The ledgers of captures that came before, in time order. Raises UsageError, LedgerError."""
-    known: list[tuple[int, Path]] = []
+    known: list[tuple[int, Place]] = []
     for path in behind:
         ledger = path if path.name.endswith(LEDGER) else ledger_path(path)
         if not ledger.is_file():
@@ -337,12 +355,7 @@ def in_order(behind: Sequence[Path]) -> list[Path]:
             raise LedgerError(f"{safe(ledger)}: the ledger is broken: {why}")
         # A capture without packets carries nothing on.
         known.append((int(about.get("first_ts") or 0), ledger))
-    return [ledger for _, ledger in sorted(known)]
-
-
-def _state(path: Path) -> tuple[int, int, int, int]:
-    info = path.stat()
-    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+    return [ledger for _, ledger in sorted(known, key=lambda each: (each[0], os.fspath(each[1])))]
 
 
 def trim(
@@ -351,7 +364,7 @@ def trim(
     plan: TrimPlan,
     options: ReadOptions | None = None,
     *,
-    behind: Sequence[Path] = (),
+    behind: Sequence[Place] = (),
     progress: Progress | None = None,
 ) -> TrimReport:
     """Trim a data set.

@@ -212,7 +212,9 @@ class FlowQuery:
         seconds = pl.col(there).cast(pl.Int64) / 1e9
         times = pl.col("first_ts", "last_ts").dt.replace_time_zone(None)
         try:
-            answer = frame.with_columns(*both, seconds, times).select(_condition(self.where))
+            lazy = frame.lazy().with_columns(*both, seconds, times)
+            # Lazy: what the condition does not speak of is not made.
+            answer = lazy.select(_condition(self.where)).collect()
         except pl.exceptions.PolarsError as error:
             raise UsageError(f"--where {safe(self.where)!r}: {_reason(error, frame.columns)}") from None
         column = answer.to_series()

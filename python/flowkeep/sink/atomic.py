@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import BusyError, OutputError
+from ..places import Place, Url
 from ..text import safe
 
 
@@ -70,7 +71,7 @@ class Part:
                 os.unlink(self.part)
         os.close(fd)
 
-    def sync(self, like: Path | None = None) -> None:
+    def sync(self, like: Place | None = None) -> None:
         """Take over owner, mode, times and xattrs of ``like``, and bring everything to the disk."""
         try:
             if like is not None:
@@ -122,8 +123,11 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def take_over(source: Path, target: Path) -> None:
+def take_over(source: Place, target: Path) -> None:
     """Give ``target`` the owner, mode, times and xattrs of ``source``, as far as this user may."""
+    if isinstance(source, Url):
+        os.chmod(target, 0o666 & ~_umask())
+        return
     info = source.stat()
     with suppress(PermissionError):
         os.chown(target, info.st_uid, info.st_gid)
@@ -133,12 +137,14 @@ def take_over(source: Path, target: Path) -> None:
     shutil.copystat(source, target)
 
 
-def being_written(path: Path) -> bool:
+def being_written(path: Place) -> bool:
     """Whether another process has the file open for writing.
 
     A read lease is only granted when nobody has. Where leases cannot be had (other owner, network file
     systems) the answer is no, and the caller compares size and time before and after instead.
     """
+    if isinstance(path, Url):
+        return False  # a store shows whole files only
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)

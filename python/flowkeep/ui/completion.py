@@ -56,12 +56,12 @@ class Words:
     """The values in a table, counted once each column."""
 
     def __init__(self, table: FlowTable, keep: Callable[[Any, Callable[[], Any]], Any]) -> None:
-        """``keep``: remembers what was made of the table, as :meth:`Library.keep` does."""
+        """``keep``: remembers what was made of the table, as :meth:`Recent.get` does."""
         self._table, self._keep = table, keep
 
     def columns(self) -> dict[str, str]:
         """Names of columns, and what is in them."""
-        return {name: str(kind).lower() for name, kind in self._table.frame.schema.items()}
+        return {name: kind.lower() for name, kind in self._table.kinds().items()}
 
     def values(self, *columns: str) -> pl.DataFrame:
         """``value`` and ``n``, flows with it, most first; columns that are not there are left out."""
@@ -70,10 +70,12 @@ class Words:
             import polars as pl
 
             frame = self._table.frame
-            there = [frame[name].cast(pl.String).rename("value") for name in columns if name in frame.columns]
+            there = [name for name in columns if name in frame.columns]
             if not there:
                 return pl.DataFrame({"value": [], "n": []}, schema={"value": pl.String, "n": pl.UInt32})
-            counted = pl.concat(there).drop_nulls().value_counts(name="n")
+            counts = [frame[name].drop_nulls().rename("value").value_counts(name="n") for name in there]
+            whole = pl.concat([count.with_columns(pl.col("value").cast(pl.String)) for count in counts])
+            counted = whole.group_by("value").agg(pl.col("n").sum())
             return counted.sort("n", "value", descending=[True, False]).head(_MOST_VALUES)
 
         made: pl.DataFrame = self._keep(("words", columns), make)

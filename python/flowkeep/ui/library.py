@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import FlowkeepError, UsageError
 from ..flow import Flows, ReadOptions
@@ -16,7 +19,9 @@ from ..ops.damage import damage
 from ..ops.flows import list_flows
 from ..ops.index import fitting_index
 from ..paths import Found, find
+from ..places import is_url
 from ..text import safe
+from .recent import Recent
 from .table import FlowTable
 
 State = Literal["idle", "reading", "refining"]
@@ -56,10 +61,13 @@ class Library:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._uploads: Path | None = None
-        self._kept: dict[tuple[int, Any], Any] = {}
+        self.made = Recent(4)
+        """What was made of the captures themselves."""
 
     def allowed(self, path: str | Path) -> Path:
         """A path that may be touched, links resolved. Raises UsageError."""
+        if is_url(path):
+            raise UsageError(f"{safe(path)}: the browser shows captures of this machine alone")
         try:
             resolved = Path(path).expanduser().resolve()
         except (ValueError, RuntimeError) as error:  # a NUL, an unknown ~user, links in a circle
@@ -117,9 +125,11 @@ class Library:
         try:
             # An index gives the plain table at once; names and details follow.
             if fitting_index(found, self.options)[0] is not None:
-                self._show(list_flows(found, self.options, progress=progress))
+                self._show(found, list_flows(found, self.options, progress=progress))
                 self.reading.state = "refining"
-            self._show(list_flows(found, self.options, details=True, identify=True, progress=progress))
+                _stand_back()
+            flows = list_flows(found, self.options, details=True, identify=True, progress=progress)
+            self._show(found, flows)
             self.reading = Reading(notes=self._notes(found))
         except CancelledError:
             self.reading = Reading(error="stopped")
@@ -129,12 +139,13 @@ class Library:
             self.reading = Reading(error=safe(f"{type(error).__name__}: {error}"))
             raise
 
-    def _show(self, flows: Flows) -> None:
-        self.table = FlowTable(flows)
+    def _show(self, found: Found, flows: Flows) -> None:
+        self.table = FlowTable(flows, found)
         self._changed()
+        self.table.prepare()
 
     def _changed(self) -> None:
-        self._kept.clear()
+        self.made = Recent(4)
         self.version += 1
 
     def _notes(self, found: Found) -> list[str]:
@@ -145,17 +156,6 @@ class Library:
                 if hurt is not None:
                     notes.append(safe(str(hurt)))
         return notes
-
-    def keep(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Something made of the table, remembered until the table changes."""
-        version = self.version
-        if (version, key) not in self._kept:
-            made = make()
-            if len(self._kept) > 32:
-                self._kept.clear()
-            self._kept[version, key] = made
-            return made
-        return self._kept[version, key]
 
     def upload_folder(self) -> Path:
         """Where uploads lie; it goes when the server does."""
@@ -168,3 +168,11 @@ class Library:
         self.cancel()
         if self._uploads is not None:
             shutil.rmtree(self._uploads, ignore_errors=True)
+
+
+def _stand_back() -> None:
+    """Let this thread, and those it starts, use the processors when nobody else wants them."""
+    # Linux knows a priority of each thread; elsewhere it would be that of the whole server.
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

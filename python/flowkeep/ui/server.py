@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,9 +112,7 @@ class Server:
     """A server that is bound, and can be run and stopped."""
 
     def __init__(self, plan: UiPlan, options: ReadOptions | None = None) -> None:
-        """Bind. Raises UsageError and OSError."""
-        import uvicorn
-
+        """Bind, and begin to read. Raises UsageError and OSError."""
         self.plan = plan
         family = socket.AF_INET6 if ":" in plan.host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
@@ -134,6 +134,20 @@ class Server:
         if self.port == (443 if plan.tls_cert else 80):
             hosts |= {host.rpartition(":")[0] for host in hosts}
         self.door = Door(frozenset(hosts), scheme, password=plan.password)
+        try:
+            # Read while the packages of the pages are loaded, which takes as long as a million flows.
+            if plan.paths:
+                self.library.open(plan.paths)
+            self._server = _server(self._config())
+        except BaseException:
+            self.library.shut()
+            self._socket.close()
+            raise
+
+    def _config(self) -> Any:
+        import uvicorn
+
+        plan = self.plan
         app: Any = Guard(application(plan, self.library, self.door), self.door)
         config = uvicorn.Config(
             app, log_level="warning", lifespan="on", server_header=False, date_header=False,
@@ -144,9 +158,8 @@ class Server:
         try:
             config.load()
         except (OSError, ssl.SSLError) as error:
-            self._socket.close()
             raise UsageError(f"TLS: {safe(str(plan.tls_cert))}: {error}") from None
-        self._server = _server(config)
+        return config
 
     @property
     def url(self) -> str:
@@ -158,8 +171,6 @@ class Server:
     def run(self, ready: Callable[[str], None] | None = None) -> None:
         """Serve until stopped."""
         try:
-            if self.plan.paths:
-                self.library.open(self.plan.paths)
             if ready is not None:
                 ready(self.url)
             self._server.run(sockets=[self._socket])
@@ -173,10 +184,6 @@ class Server:
 
 
 def _server(config: Any) -> Any:
-    import signal
-    from collections.abc import Iterator
-    from contextlib import contextmanager
-
     import uvicorn
 
     class Calm(uvicorn.Server):

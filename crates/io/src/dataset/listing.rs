@@ -1,6 +1,5 @@
 //! Files that have been trimmed: their ledgers, and how they are read as what they were.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use flowkeep_core::pipe::Control;
 use super::report::LedgerUse;
 use super::{Error, Settings};
 use crate::digest::file_digest;
+use crate::remote::{self, open_any};
 use crate::table::ledger::{self, About};
 
 /// The ledger of a file, when it fits.
@@ -59,17 +59,31 @@ pub(super) fn old(
     }
 }
 
+fn missing(why: &dyn std::fmt::Display) -> Error {
+    Error::Ledger(format!("the ledger beside it cannot be read: {why}"))
+}
+
+/// Whether the bytes of a ledger cannot be had, whatever they are.
+fn unread(beside: &Path, control: &Control) -> bool {
+    file_digest(beside, control).is_err()
+}
+
 /// Reads a ledger and checks that it is of this file.
 fn fitting(path: &Path, beside: &Path, control: &Control) -> Result<(LedgerUse, Option<Old>), Error> {
-    let file = match File::open(beside) {
+    let file = match open_any(beside, Some(control)) {
         Ok(file) => file,
+        Err(_) if control.is_cancelled() => return Err(Error::Cancelled),
+        // It is there: that a store did not give it says nothing about the capture.
+        Err(e) if remote::url(beside).is_some() => return Err(missing(&e)),
         Err(e) => return Ok((LedgerUse::Misfit(format!("it cannot be opened: {e}")), None)),
     };
     let (about, rows) = match ledger::read(BufReader::new(file)) {
         Ok(read) => read,
+        Err(_) if control.is_cancelled() => return Err(Error::Cancelled),
+        Err(why) if remote::url(beside).is_some() && unread(beside, control) => return Err(missing(&why)),
         Err(why) => return Ok((LedgerUse::Misfit(why), None)),
     };
-    let digest = file_digest(path, || control.is_cancelled()).map_err(Error::Open)?;
+    let digest = file_digest(path, control).map_err(Error::Open)?;
     let Some(digest) = digest else { return Err(Error::Cancelled) };
     // A run that was killed between making the ledger and the capture visible leaves the file as it
     // was: then the digest is that of before, and the totals are as true.

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::is_standard;
 use crate::codec::{self, Compression};
 use crate::digest::Sha256;
+use crate::remote::create_any;
 
 const BUFFER: usize = 1 << 18;
 
@@ -52,7 +53,7 @@ impl Output {
         let out: Box<dyn Write + Send> = match path {
             None => Box::new(io::sink()),
             Some(path) if is_standard(path) => Box::new(standard()?),
-            Some(path) => Box::new(File::create(path)?),
+            Some(path) => create_any(path)?,
         };
         let tee = Tee { out, bytes: 0, digest: digest.then(Sha256::default) };
         let buffered = BufWriter::with_capacity(BUFFER, tee);

@@ -1,7 +1,6 @@
 //! Cuts captures that are read one after another as one data set.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use super::report::{FileReport, LedgerUse, TrimReport};
 use super::{is_standard, Error, Settings, Summary};
 use crate::codec::Compression;
 use crate::digest::file_digest;
+use crate::remote::{create_any, open_any};
 use crate::source::Source;
 use crate::table::flows::Flows;
 use crate::table::ledger::{self, About};
@@ -156,7 +156,7 @@ impl Trim {
     /// Goes on behind a file of which only the ledger is read: its flows have come to what the ledger says.
     /// `measuring`: in the first pass.
     pub fn carry(&mut self, ledger: &Path, measuring: bool) -> Result<(), Error> {
-        let file = File::open(ledger).map_err(Error::Open)?;
+        let file = open_any(ledger, None).map_err(Error::Open)?;
         let (about, rows) = ledger::read(BufReader::new(file)).map_err(Error::Ledger)?;
         if measuring {
             let Some(measure) = &mut self.measure else { return Ok(()) };
@@ -254,8 +254,12 @@ impl Trim {
         let plan = self.settings.plan();
         let (end, digest_in) = std::thread::scope(|scope| {
             // Beside the cutting: the second reading comes from the page cache.
-            let wants = digests && !is_standard(path) && source.size().is_some();
-            let digest = wants.then(|| scope.spawn(|| file_digest(path, || control.is_cancelled())));
+            let wants = digests && !is_standard(path) && source.size().is_some() && source.remote().is_none();
+            if let (true, Some(remote)) = (digests, source.remote()) {
+                // Elsewhere nothing is read twice.
+                remote.begin_digest();
+            }
+            let digest = wants.then(|| scope.spawn(|| file_digest(path, control)));
             let emit: &mut dyn Emit = &mut writer;
             let passes = Passes { decide: state, emit: Some(emit) };
             let end = pipe::run(source.input(), &plan, passes, control);
@@ -266,7 +270,10 @@ impl Trim {
         });
         let end = end?;
         self.decided()?;
-        let digest_in = digest_in.transpose().map_err(Error::Open)?.flatten();
+        let digest_in = match source.remote().filter(|_| digests) {
+            Some(remote) => remote.end_digest().map_err(Error::Open)?,
+            None => digest_in.transpose().map_err(Error::Open)?.flatten(),
+        };
         let late = self.state.end_file(wanted.last);
         let (output, whole) = writer.finish(&late).map_err(Error::Output)?;
         let (out_bytes, digest_out) = output.finish().map_err(Error::Output)?;
@@ -423,7 +430,7 @@ fn list(cutter: &mut Cutter, old: &Old, listing: &Listing, policy: &str, ends: O
 }
 
 fn write_ledger(path: &Path, about: &About, rows: &[Row]) -> Result<(), Error> {
-    let file = File::create(path).map_err(Error::Output)?;
+    let file = create_any(path).map_err(Error::Output)?;
     let done = ledger::write(BufWriter::new(file), about, rows);
     let out = done.map_err(|e| Error::Output(std::io::Error::other(e)))?;
     out.into_inner().map_err(|e| Error::Output(e.into_error()))?;

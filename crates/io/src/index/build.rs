@@ -44,7 +44,7 @@ pub fn build(settings: &Settings, path: &Path, out: &Path, control: &Control) ->
     let mut number = Number::new(settings.rules, settings.seed);
     let mut collect = Collect { places: source.compression().is_none(), ..Collect::default() };
     let (end, digest) = std::thread::scope(|scope| {
-        let digest = scope.spawn(|| file_digest(path, || control.is_cancelled()));
+        let digest = scope.spawn(|| file_digest(path, control));
         let end = pass(&mut source, settings, &mut number, &mut collect, control);
         if end.is_err() {
             control.cancel();

@@ -396,7 +396,7 @@ pub fn verify(path: &Path, capture: &Path, out: Option<&Path>, control: &Control
     if stamp.size != index.head.stamp.size {
         return Err(Error::Stale(index.head.stamp.differs(&stamp).unwrap_or_default()));
     }
-    let digest = crate::digest::file_digest(capture, || control.is_cancelled()).map_err(Error::Open)?;
+    let digest = crate::digest::file_digest(capture, control).map_err(Error::Open)?;
     let Some(digest) = digest else { return Err(Error::Cancelled) };
     if digest != index.head.digest {
         let was = &index.head.digest;

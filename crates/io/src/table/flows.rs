@@ -243,24 +243,40 @@ impl Flows {
         };
         let end =
             |flow: &Flow, hi: bool| within(flow.key.version, if hi { &flow.key.hi } else { &flow.key.lo });
-        (0..self.len())
-            .map(|row| {
-                let flow = self.row(row).1;
-                let (c, _) = client(flow);
-                u8::from(end(flow, c == 1)) | u8::from(end(flow, c == 0)) << 1
-            })
-            .collect()
+        self.each(|flow| {
+            let (c, _) = client(flow);
+            u8::from(end(flow, c == 1)) | u8::from(end(flow, c == 0)) << 1
+        })
     }
 
     /// Per row: 0 if the filter does not match, 1 if it does, else the number of the part
     /// ([`flowkeep_core::select::Part`]) that it depends on.
     pub fn matching(&self, filter: &FlowFilter) -> Vec<u8> {
-        let said = |row| match filter.verdict(self.row(row).1) {
+        self.each(|flow| match filter.verdict(flow) {
             FlowVerdict::NoMatch => 0,
             FlowVerdict::Match => 1,
             FlowVerdict::Undecided(part) => part as u8,
-        };
-        (0..self.len()).map(said).collect()
+        })
+    }
+
+    /// Something said of each row's flow; of many on all cores.
+    fn each(&self, say: impl Fn(&Flow) -> u8 + Sync) -> Vec<u8> {
+        let mut said = vec![0; self.len()];
+        let part = said.len().div_ceil(threads()).max(BATCH);
+        std::thread::scope(|scope| {
+            let fill = |first: usize, part: &mut [u8]| {
+                part.iter_mut().zip(first..).for_each(|(out, row)| *out = say(self.row(row).1));
+            };
+            let mut parts = said.chunks_mut(part).enumerate();
+            let own = parts.next();
+            for (i, rows) in parts {
+                scope.spawn(move || fill(i * part, rows));
+            }
+            if let Some((_, rows)) = own {
+                fill(0, rows);
+            }
+        });
+        said
     }
 
     /// Number of rows.
@@ -480,9 +496,12 @@ impl Flows {
     }
 
     /// Makes the batches on two threads more than one and hands them over in order.
-    fn encode(&self, mut take: impl FnMut(RecordBatch) -> Result<(), ArrowError>) -> Result<(), ArrowError> {
+    pub(super) fn encode(
+        &self,
+        mut take: impl FnMut(RecordBatch) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
         let batches = self.len().div_ceil(BATCH);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let threads = threads();
         if batches < 2 || threads < 2 {
             return self.batches().try_for_each(|batch| take(batch?));
         }
@@ -507,6 +526,10 @@ impl Flows {
             })
         })
     }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 /// Whether the first `bits` bits are the same.

@@ -1,5 +1,6 @@
 //! Flows as Arrow tables: the flow table that users see, and the ledger.
 
+pub mod coded;
 pub mod column;
 pub mod details;
 pub mod flows;

@@ -73,7 +73,7 @@ impl Parts {
         let counter = |which: usize| {
             numbers::<UInt64Type>(rows.iter().map(move |(id, part)| {
                 let (c, _) = client(self.flows.flow(*id));
-                let end = if which % 2 == 0 { c } else { 1 - c };
+                let end = if which.is_multiple_of(2) { c } else { 1 - c };
                 match which {
                     0 | 1 => part.packets[end],
                     2 | 3 => part.bytes[end],

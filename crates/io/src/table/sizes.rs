@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use arrow_ipc::root_as_footer;
 use flowkeep_core::cut::ledger::Row;
 
 use super::ledger::About;
+use crate::remote::open_any;
 
 const TCP: u8 = 6;
 /// Steps of a decade.
@@ -79,7 +79,7 @@ const FOOTER: u64 = 1 << 24;
 
 /// The metadata of a ledger, `flowkeep.` taken off; its rows are not read. The error says in words what is wrong.
 pub fn metadata(path: &Path) -> Result<HashMap<String, String>, String> {
-    let mut file = File::open(path).map_err(|e| format!("it cannot be opened: {e}"))?;
+    let mut file = open_any(path, None).map_err(|e| format!("it cannot be opened: {e}"))?;
     let short = |e: std::io::Error| format!("it is no Arrow IPC file: {e}");
     let mut tail = [0; 10];
     let size = file.seek(SeekFrom::End(-10)).map_err(short)?;

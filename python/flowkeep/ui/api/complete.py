@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from ..completion import Field, Words, complete
-from .common import aside, library, table
+from .common import aside, table
 
 router = APIRouter(prefix="/api", tags=["tables"])
 
@@ -19,8 +19,8 @@ async def completions(
 ) -> dict[str, Any]:  # fmt: skip
     """Completions of a filter, of its language and of what is in the flow table. Each replaces the text from
     ``begin`` on."""
-    loaded, keep = table(request), library(request).keep
-    made = await aside(lambda: complete(Words(loaded, keep), field, text))
+    loaded = table(request)
+    made = await aside(lambda: complete(Words(loaded, loaded.words.get), field, text))
     return {
         "begin": made.begin,
         "items": [{"text": i.text, "shown": i.shown, "note": i.note} for i in made.items],

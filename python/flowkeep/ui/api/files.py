@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +69,7 @@ async def leave(request: Request, path: Annotated[str, Query(max_length=4096)]) 
     matching = [capture.path for capture in open_.found.captures if safe(capture.path) == path]
     if not matching:
         raise HTTPException(404, "no such capture is open")
-    await aside(lambda: open_.close(matching[0]))
+    await aside(lambda: open_.close(os.fspath(matching[0])))
     return state(open_)
 
 
@@ -79,40 +80,72 @@ async def cancel(request: Request) -> dict[str, Any]:
     return state(library(request))
 
 
-@router.get("/browse")
-async def browse(request: Request, folder: Annotated[str, Query(max_length=4096)] = "") -> dict[str, Any]:
-    """What lies in a folder below those of this server."""
-    open_ = library(request)
+@dataclass(frozen=True)
+class Entry:
+    """A folder or a file in one that may be opened."""
+
+    path: Path
+    folder: bool
+    size: int | None
+    """Bytes; None for a folder."""
+
+    @property
+    def name(self) -> str:
+        """Its name, harmless; :attr:`path` is the true one."""
+        return safe(self.path.name)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder."""
+
+    folder: Path
+    above: Path | None
+    """The folder around it, if that may be looked at too."""
+    entries: tuple[Entry, ...]
+    more: bool = False
+    """Whether there are more than are listed."""
+
+
+def listing(open_: Library, folder: str) -> Listing:
+    """What lies in a folder below those of this server, or in the first of them, folders first; ledgers,
+    indexes and hidden files are left out. Raises UsageError, OSError."""
     there = open_.allowed(folder) if folder else (open_.roots[0] if open_.roots else None)
     if there is None or not there.is_dir():
         raise UsageError(f"{safe(folder)} is no folder")
-
-    def work() -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = []
-        with os.scandir(there) as found:
-            for entry in found:
-                if (
-                    entry.name.startswith(".")
-                    or entry.name.endswith((LEDGER, INDEX))
-                    or len(entries) == MOST_ENTRIES
-                ):
-                    continue
+    entries: list[Entry] = []
+    more = False
+    with os.scandir(there) as found:
+        for entry in found:
+            if entry.name.startswith(".") or entry.name.endswith((LEDGER, INDEX)):
+                continue
+            if len(entries) == MOST_ENTRIES:
+                more = True
+                break
+            try:
                 is_folder = entry.is_dir()
-                try:
-                    size = None if is_folder else entry.stat().st_size
-                except OSError:
-                    continue
-                entries.append(
-                    {"name": safe(entry.name), "path": safe(entry.path), "folder": is_folder, "size": size}
-                )
-        return sorted(entries, key=lambda e: (not e["folder"], e["name"]))
-
-    up = there.parent
+                size = None if is_folder else entry.stat().st_size
+            except OSError:
+                continue
+            entries.append(Entry(Path(entry.path), is_folder, size))
+    entries.sort(key=lambda each: (not each.folder, each.path.name))
     try:
-        above: str | None = safe(open_.allowed(up))
+        above = open_.allowed(there.parent)
     except UsageError:
         above = None
-    return {"folder": safe(there), "above": above, "entries": await aside(work)}
+    return Listing(there, None if above == there else above, tuple(entries), more)
+
+
+@router.get("/browse")
+async def browse(request: Request, folder: Annotated[str, Query(max_length=4096)] = "") -> dict[str, Any]:
+    """What lies in a folder below those of this server."""
+    found = await aside(lambda: listing(library(request), folder))
+    entries = [
+        {"name": each.name, "path": safe(each.path), "folder": each.folder, "size": each.size}
+        for each in found.entries
+    ]
+    above = None if found.above is None else safe(found.above)
+    return {"folder": safe(found.folder), "above": above, "entries": entries, "more": found.more}
 
 
 @router.put("/upload/{name}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -17,6 +15,8 @@ from ...ops.transcript import TranscriptPlan, describe, lines
 from ...stream import Anomaly, Data, Datagram, Gap, Overlap, Stream
 from ...text import safe
 from ..library import Library
+from ..recent import Recent
+from ..table import FlowTable
 from .common import aside, library, table
 
 router = APIRouter(prefix="/api/flows/{flow_id}", tags=["one flow"])
@@ -30,18 +30,14 @@ class _Streams:
     """The flows that were rebuilt last: turning the pages of one does not read the capture again."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, int, str], Stream] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = Recent(_KEPT)
 
-    def of(self, open_: Library, flows: Any, flow_id: int, overlap: str) -> Stream:
-        key = (open_.version, flow_id, overlap)
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = stream_of(open_.found, flows, flow_id, open_.options, overlap=overlap)
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+    def of(self, open_: Library, loaded: FlowTable, flow_id: int, overlap: str) -> Stream:
+        def make() -> Stream:
+            return stream_of(loaded.found, loaded.flows, flow_id, open_.options, overlap=overlap)
+
+        # A table that is gone may leave its address to the next one, its captures too: both are in the key.
+        return self._kept.get((open_.version, id(loaded), flow_id, overlap), make)
 
 
 streams = _Streams()
@@ -52,7 +48,7 @@ async def _stream(request: Request, flow_id: int, overlap: str) -> Stream:
     loaded, open_ = table(request), library(request)
     if flow_id < 0:
         raise UsageError(f"there is no flow {flow_id}: they are counted from 0")
-    return await aside(lambda: streams.of(open_, loaded.flows, flow_id, overlap))
+    return await aside(lambda: streams.of(open_, loaded, flow_id, overlap))
 
 
 @router.get("/transcript")

@@ -8,12 +8,11 @@ import polars as pl
 from fastapi import APIRouter, Query, Request
 
 from ...errors import UsageError
-from ...flow import Flows
 from ...ops.hosts import hosts as make_hosts
 from ...ops.services import services as make_services
 from ..table import Chosen, FlowTable, Ordered, plain
 from ..view import View
-from .common import MOST_ROWS, aside, chosen, library, table, view
+from .common import MOST_ROWS, aside, chosen, library, table
 
 router = APIRouter(prefix="/api", tags=["tables"])
 Offset = Annotated[int, Query(ge=0, le=1 << 32, description="Rows to pass over.")]
@@ -49,7 +48,7 @@ async def flows(
     rows = await aside(lambda: loaded.page(picked, wanted.sort, offset, limit, names))
     return {
         "rows": rows,
-        "total": len(picked.rows),
+        "total": picked.count,
         "steps": _steps(picked),
         "version": library(request).version,
     }
@@ -62,9 +61,9 @@ async def summary(request: Request) -> dict[str, Any]:
     frame = loaded.frame
     times = frame["first_ts"].dt.epoch("ns").min(), frame["last_ts"].dt.epoch("ns").max()
     return {
-        "total": len(picked.rows),
+        "total": picked.count,
         "steps": _steps(picked),
-        "columns": {name: str(kind) for name, kind in frame.schema.items()},
+        "columns": loaded.kinds(),
         "first_ns": None if times[0] is None else str(times[0]),
         "last_ns": None if times[1] is None else str(times[1]),
         "version": library(request).version,
@@ -80,22 +79,26 @@ async def flow(request: Request, flow_id: int) -> dict[str, Any]:
     return plain(loaded.frame.slice(flow_id, 1))[0]
 
 
+_ASKED = ("client_ip", "server_ip", "proto", "state", "service", "client_mac", "server_mac")
+"""Columns of text that hosts and services are made of."""
+
+
 class _Part:
     """Some rows of the flow table, as the functions that make other tables take them."""
 
     def __init__(self, loaded: FlowTable, picked: Chosen) -> None:
-        frame = loaded.to_polars()
-        self._flows, self._frame = loaded.flows, frame if picked.mask is None else frame.filter(picked.mask)
-        self.files, self.columns = loaded.flows.files, frame.columns
+        self._loaded, self._mask = loaded, picked.mask
+        self.files, self.columns = loaded.flows.files, loaded.flows.columns
 
     def to_polars(self) -> pl.DataFrame:
-        return self._frame
+        frame = self._loaded.texts(_ASKED)
+        return frame if self._mask is None else frame.filter(self._mask)
 
     def names(self) -> dict[str, list[str]]:
-        return self._flows.names()
+        return self._loaded.flows.names()
 
 
-def _made(request: Request, loaded: FlowTable, wanted: View, picked: Chosen, kind: str) -> Ordered:
+def _made(loaded: FlowTable, wanted: View, picked: Chosen, kind: str) -> Ordered:
     def make() -> Ordered:
         part: Any = _Part(loaded, picked)
         if kind == "hosts" and "client_ttl" not in part.columns:
@@ -103,16 +106,14 @@ def _made(request: Request, loaded: FlowTable, wanted: View, picked: Chosen, kin
         maker: Any = make_hosts if kind == "hosts" else make_services
         return Ordered(maker(part).to_polars())
 
-    found = library(request).keep((kind, wanted), make)
-    assert isinstance(found, Ordered)
-    return found
+    return loaded.made.get((kind, wanted), make)
 
 
 async def _page(request: Request, kind: str, offset: int, limit: int) -> dict[str, Any]:
     loaded, wanted, picked = await chosen(request)
 
     def work() -> dict[str, Any]:
-        made = _made(request, loaded, wanted, picked, kind)
+        made = _made(loaded, wanted, picked, kind)
         rows = made.page(None, wanted.sort, offset, limit)
         return {"rows": rows, "total": made.frame.height, "steps": _steps(picked),
                 "version": library(request).version}  # fmt: skip
@@ -143,10 +144,14 @@ async def protocols(request: Request) -> dict[str, Any]:
 def shares(loaded: FlowTable, picked: Chosen) -> list[dict[str, Any]]:
     """Flows and bytes of each protocol, the one with most bytes first."""
     frame = loaded.frame if picked.mask is None else loaded.frame.filter(picked.mask)
+    by = ["proto", *(["service"] if "service" in frame.columns else [])]
+    summed = frame.group_by(by).agg(flows=pl.len(), bytes=pl.col("bytes").sum())
+    # Named after they were counted: there are few then.
+    summed = summed.with_columns(pl.col(by).cast(pl.String))
     name = pl.col("proto")
-    if "service" in frame.columns:
+    if len(by) == 2:
         name = pl.col("service").fill_null(pl.format("{} (not identified)", "proto"))
-    table = frame.group_by(name.alias("protocol")).agg(flows=pl.len(), bytes=pl.col("bytes").sum())
+    table = summed.group_by(name.alias("protocol")).agg(pl.col("flows", "bytes").sum())
     return table.sort("bytes", "protocol", descending=[True, False]).to_dicts()
 
 
@@ -199,6 +204,3 @@ def spread(loaded: FlowTable, picked: Chosen, bins: int) -> dict[str, Any]:
     for n, count in flows.group_by(pl.col("s") // step).len().iter_rows():
         counts[n] = count
     return {"start_ns": str(start), "step_ns": str(step), "bytes": [round(b) for b in until], "flows": counts}
-
-
-__all__ = ["Flows", "router", "spread", "view"]

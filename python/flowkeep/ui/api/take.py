@@ -6,7 +6,9 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +22,7 @@ from pydantic import BaseModel, Field
 
 from ...errors import UsageError
 from ...ops.extract import ExtractPlan, extract_flows
+from ...paths import Found
 from ...text import safe
 from ..library import Library
 from ..table import FlowTable
@@ -30,14 +33,17 @@ router = APIRouter(tags=["packets"])
 Form = Literal["auto", "pcap", "pcapng"]
 _LASTS_S = 3600
 _MOST_GRANTS = 500
+_MOST_GRANTED = 20_000_000
+"""Flows of all links together."""
 
 
 @dataclass(frozen=True)
 class Grant:
     """What a link gives."""
 
-    flows: FlowTable
-    ids: list[int]
+    found: Found
+    """The captures whose flows these are: a ``flow_id`` holds for the same captures."""
+    ids: array[int]
     form: Form
     name: str
     made: float = field(default_factory=time.monotonic)
@@ -49,21 +55,34 @@ class Grants:
     def __init__(self) -> None:
         """None yet."""
         self._kept: OrderedDict[str, Grant] = OrderedDict()
+        self._lock = threading.Lock()
+        self.flows = 0
+        """Of all links together."""
 
-    def add(self, grant: Grant) -> str:
-        """The secret of a link."""
+    def __len__(self) -> int:
+        """Links that last."""
+        return len(self._kept)
+
+    def add(self, found: Found, ids: list[int], form: Form, name: str) -> str:
+        """The secret of a link. The oldest links end when there are too many."""
         key = secrets.token_urlsafe(24)
-        self._kept[key] = grant
-        while len(self._kept) > _MOST_GRANTS:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[key] = Grant(found, array("I", ids), form, name)
+            self.flows += len(ids)
+            while len(self._kept) > 1 and (len(self._kept) > _MOST_GRANTS or self.flows > _MOST_GRANTED):
+                self._drop(next(iter(self._kept)))
         return key
+
+    def _drop(self, key: str) -> None:
+        self.flows -= len(self._kept.pop(key).ids)
 
     def get(self, key: str) -> Grant | None:
         """What a link gives, while it lasts."""
-        grant = self._kept.get(key)
-        if grant is not None and time.monotonic() - grant.made > _LASTS_S:
-            del self._kept[key]
-            return None
+        with self._lock:
+            grant = self._kept.get(key)
+            if grant is not None and time.monotonic() - grant.made > _LASTS_S:
+                self._drop(key)
+                return None
         return grant
 
 
@@ -85,12 +104,14 @@ def _ids(loaded: FlowTable, view: View, named: list[int] | None) -> list[int]:
     return found
 
 
-def _answer(open_: Library, loaded: FlowTable, ids: list[int], form: Form, name: str) -> StreamingResponse:
+def _answer(
+    open_: Library, loaded: FlowTable, ids: list[int], form: Form, name: str
+) -> StreamingResponse:  # fmt: skip
     """Extract into a file without a name, and send it."""
     folder = Path(tempfile.mkdtemp(prefix="flowkeep-take-"))
     try:
         made = folder / "packets"
-        extract_flows(open_.found, loaded.flows, ids, ExtractPlan(made, form), open_.options)
+        extract_flows(loaded.found, loaded.flows, ids, ExtractPlan(made, form), open_.options)
         file, size = made.open("rb"), made.stat().st_size
         suffix = "pcapng" if file.peek(4)[:4] == b"\x0a\x0d\x0d\x0a" else "pcap"
     finally:
@@ -136,7 +157,7 @@ async def link(request: Request, wanted: Wanted) -> dict[str, Any]:
     suffix = "pcap" if wanted.form == "pcap" else "pcapng"
     name = f"{_name(ids)}.{suffix}" if ids else f"nothing.{suffix}"
     grants: Grants = request.app.state.grants
-    key = grants.add(Grant(loaded, ids, wanted.form, name))
+    key = grants.add(loaded.found, ids, wanted.form, name)
     return {"path": f"/get/{key}/{name}", "name": name, "flows": len(ids)}
 
 
@@ -153,8 +174,11 @@ async def get(request: Request, key: str, name: str) -> StreamingResponse:
     grant = grants.get(key)
     if grant is None or grant.name != name:
         raise HTTPException(404, "this link is over or was never given")
+    loaded = table(request)
+    if loaded.found is not grant.found:
+        raise HTTPException(404, "other captures are open than when this link was given")
     stem = grant.name.rpartition(".")[0]
-    return await aside(lambda: _answer(library(request), grant.flows, grant.ids, grant.form, stem))
+    return await aside(lambda: _answer(library(request), loaded, grant.ids.tolist(), grant.form, stem))
 
 
 async def _file(request: Request, wanted: Wanted) -> tuple[Path, int]:
@@ -165,7 +189,7 @@ async def _file(request: Request, wanted: Wanted) -> tuple[Path, int]:
     name = f"{_name(ids) if ids else 'nothing'}-{secrets.token_hex(4)}.pcapng"
     made = open_.upload_folder() / name
     await aside(
-        lambda: extract_flows(open_.found, loaded.flows, ids, ExtractPlan(made, "pcapng"), open_.options)
+        lambda: extract_flows(loaded.found, loaded.flows, ids, ExtractPlan(made, "pcapng"), open_.options)
     )
     return made, len(ids)
 

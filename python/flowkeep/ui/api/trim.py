@@ -42,8 +42,7 @@ def curve_of(open_: Library) -> dict[str, Any]:
         return {"bytes": report.bytes, "packets": report.packets, "flows": report.flows,
                 "cutoffs": [dict(one) for one in report.what_if]}  # fmt: skip
 
-    made: dict[str, Any] = open_.keep("curve", make)
-    return made
+    return open_.made.get("curve", make)
 
 
 def cut_into(open_: Library, cutoff: str, folder: str, *, ledger: bool) -> TrimReport:

@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from ...errors import FlowkeepError
-from ...units import duration, size
+from ...units import count, duration, size
 from ..api.flow import odd, streams
 from ..columns import FLOWS
 from ..table import plain
@@ -51,7 +51,7 @@ class Anomalies:
         self.flow = flow
         self.said.set_text(f"flow {flow}: reading …")
         try:
-            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table.flows, flow, "first"))
+            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table, flow, "first"))
             found: Any = await asyncio.to_thread(lambda: odd(stream))
         except (FlowkeepError, OSError) as error:
             self.said.set_text(str(error))
@@ -59,12 +59,14 @@ class Anomalies:
             self.table.update()
             return
         more = f"; {found['more']:,} more are not listed" if found["more"] else ""
+        odd_ones = f"{count(len(found['rows']), 'thing')} to know" if found["rows"] else "nothing odd"
         self.said.set_text(
             f"flow {flow}: {found['client_bytes']:,} bytes from the client, {found['server_bytes']:,} from "
-            f"the server, {len(found['rows']):,} things to know{more}"
+            f"the server; {odd_ones}{more}"
         )
         self.table.rows = [{**row, "n": n} for n, row in enumerate(found["rows"])]
         self.table.update()
+        self.table.set_visibility(bool(found["rows"]))
 
 
 class Details:
@@ -93,7 +95,9 @@ class Details:
                 shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
                 with ui.element("div").classes("fk-detail"):
                     ui.label(name).classes("fk-hint")
-                    ui.label(_worded(name, shown)).classes("fk-mono")
+                    ui.label({"True": "yes", "False": "no"}.get(shown) or _worded(name, shown)).classes(
+                        "fk-mono"
+                    )
 
 
 _UNITS = {column.name: column.unit for column in FLOWS} | {"bytes": "bytes", "payload_bytes": "bytes"}

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nicegui import ui
 
 from ...errors import FlowkeepError
+from ...text import safe
 from ...units import size
-from ..api.files import state
+from ..api.files import listing, state
 from .tab import Tab, arguments
+
+_SOME = 1000
+"""Entries of a folder that are shown."""
 
 
 class Files:
@@ -36,6 +44,9 @@ class Files:
                     'dense flat bordered hide-pagination no-data-label="no capture is open"'
                 )  # fmt: skip
                 self.open.classes("w-full").mark("open-captures")
+                box = '<q-checkbox v-model="props.selected" dense %s />'
+                self.open.add_slot("header-selection", box % 'aria-label="Select all captures"')
+                self.open.add_slot("body-selection", box % ':aria-label="`Select ${props.row.name}`"')
                 with ui.row():
                     ui.button("Leave away", icon="close", on_click=self.leave).props("flat dense no-caps")
                 with ui.row().classes("w-full items-center gap-2 no-wrap"):
@@ -67,7 +78,7 @@ class Files:
                 self.entries = ui.column().classes("gap-0 w-full").style("max-height: 65vh; overflow: auto")
         ui.on("fk-upload", self.uploading)
         ui.on("fk-uploaded", self.uploaded)
-        self.browse("")
+        ui.timer(0, self.browse, once=True)
         self.refresh()
 
     def refresh(self) -> None:
@@ -89,7 +100,7 @@ class Files:
         if path and await self._open(path):
             self.path.set_value("")
 
-    async def _open(self, path: str) -> bool:
+    async def _open(self, path: str | Path) -> bool:
         try:
             await asyncio.to_thread(self.tab.library.open, [path])
         except (FlowkeepError, OSError) as error:
@@ -103,39 +114,33 @@ class Files:
         chosen = {row["path"] for row in self.open.selected}
         for capture in list(self.tab.library.found.captures):
             if str(capture.path) in chosen:
-                await asyncio.to_thread(self.tab.library.close, capture.path)
+                await asyncio.to_thread(self.tab.library.close, os.fspath(capture.path))
         self.open.selected = []
         self.refresh()
 
-    def browse(self, folder: str) -> None:
+    async def browse(self, folder: str | Path = "") -> None:
         """List a folder."""
-        import os
-
-        library = self.tab.library
         try:
-            there = library.allowed(folder or library.roots[0])
-            names = sorted(os.scandir(there), key=lambda e: (not e.is_dir(), e.name))
-        except (FlowkeepError, OSError, IndexError) as error:
+            found = await asyncio.to_thread(listing, self.tab.library, str(folder))
+        except (FlowkeepError, OSError) as error:
             self.tab.complain(str(error))
             return
-        self.where.set_text(str(there))
+        self.where.set_text(safe(found.folder))
         self.entries.clear()
         with self.entries:
-            if any(there != root and there.is_relative_to(root) for root in library.roots):
-                ui.button("..", icon="arrow_upward", on_click=lambda: self.browse(str(there.parent))).props(
-                    "flat dense no-caps align=left"
-                )
-            for entry in names[:1000]:
-                if entry.name.startswith(".") or entry.name.endswith((".ledger.arrow", ".flowkeep-index")):
-                    continue
-                if entry.is_dir():
-                    ui.button(
-                        entry.name, icon="folder", on_click=lambda path=entry.path: self.browse(path)
-                    ).props("flat dense no-caps align=left")
+            if found.above is not None:
+                self._entry("..", "arrow_upward", partial(self.browse, found.above))
+            for each in found.entries[:_SOME]:
+                # The name that is shown is harmless; what is opened is the true one.
+                if each.folder:
+                    self._entry(each.name, "folder", partial(self.browse, each.path))
                 else:
-                    ui.button(
-                        entry.name, icon="description", on_click=lambda path=entry.path: self._open(path)
-                    ).props("flat dense no-caps align=left")
+                    self._entry(each.name, "description", partial(self._open, each.path))
+            if found.more or len(found.entries) > _SOME:
+                ui.label("there are more: write the path").classes("text-caption")
+
+    def _entry(self, name: str, icon: str, chosen: Callable[[], Awaitable[Any]]) -> None:
+        ui.button(name, icon=icon, on_click=chosen).props("flat dense no-caps align=left")
 
     def uploading(self, event: Any) -> None:
         """An upload goes on."""

@@ -34,6 +34,7 @@ class FilterBar:
     def __init__(self, tab: Tab) -> None:
         """Draw it."""
         self.tab = tab
+        self.wrong: set[ui.input] = set()
         with ui.column().classes("w-full gap-0 fk-bar") as self.whole:
             with ui.row().classes("w-full items-center gap-2 px-2 pt-2 no-wrap"):
                 self.bpf = self._field("filter", "Filter as tcpdump: net 10.0.0.0/8 and not port 53", "B")
@@ -67,11 +68,19 @@ class FilterBar:
             # What stands in the field: the last letters may not have come here yet.
             text = event.args if isinstance(event.args, str) else ""
             wrong = not await self.tab.show(_changed(self.tab.view, name, text.strip()))
-            _mark(field, wrong)
+            self._mark(field, wrong)
 
         field.on("keydown.enter", apply, js_handler="(e) => emit(e.target.value)")
+        field.on_value_change(lambda: self._mark(field, False))
         field.on("clear", apply, js_handler="() => emit('')")
         return field
+
+    def _mark(self, field: ui.input, wrong: bool) -> None:
+        if (field in self.wrong) != wrong:
+            (self.wrong.add if wrong else self.wrong.discard)(field)
+            field.props["error"] = wrong
+            field.update()
+            self.tab.run(f"fk.invalid('{field.props['for']}', {str(wrong).lower()})")
 
     def visible(self, wanted: bool) -> None:
         """Pages that do not look at flows have no filters."""
@@ -81,7 +90,7 @@ class FilterBar:
         """Show the view as it is."""
         view = self.tab.view
         for field, name in ((self.bpf, "filter"), (self.sql, "where"), (self.keyword, "keyword")):
-            _mark(field, False)
+            self._mark(field, False)
             if (field.value or "") != getattr(view, name):
                 field.set_value(getattr(view, name))
         self.undo.set_enabled(bool(self.tab.past))
@@ -144,9 +153,3 @@ class FilterBar:
 
 def _button(icon: str, words: str, do: Any) -> ui.button:
     return ui.button(icon=icon, on_click=do).props(f'flat dense aria-label="{words}"').tooltip(words)
-
-
-def _mark(field: ui.input, wrong: bool) -> None:
-    if bool(field.props.get("error")) != wrong:
-        field.props["error"] = wrong
-        field.update()

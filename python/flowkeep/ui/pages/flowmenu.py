@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import app, ui
 
 from .. import copying
-from ..api.take import Grant, Grants
+from ..api.take import Grants
 from ..view import Term, flow_term
 from .tab import Tab, arguments, terms_of
 
@@ -135,7 +135,7 @@ class CaptureIcon:
         ).classes("fk-capture").mark("capture") as self.button:  # fmt: skip
             self.button.on("dragstart", js_handler="(e) => fk.drag(e)")
             self.count = ui.label("all").classes("q-ml-xs")
-            self.tip = ui.tooltip("")
+            self.tip = ui.tooltip("").props('anchor="center left" self="center right"')
             with ui.menu().props('role=menu aria-label="Packets"').classes("fk-menu"):
                 self.of = ui.label("").classes("fk-title fk-hint")
                 _entry("Save as pcapng (E)", lambda: self.save("pcapng"))
@@ -172,7 +172,7 @@ class CaptureIcon:
         chosen = sorted(ids) if ids is not None else rows.to_list()  # type: ignore[union-attr]
         name = f"flow-{chosen[0]}.pcapng" if len(chosen) == 1 else f"{len(chosen)}-flows.pcapng"
         grants: Grants = app.state.grants
-        key = grants.add(Grant(table, chosen, "pcapng", name))
+        key = grants.add(table.found, chosen, "pcapng", name)
         self.tab.run(f"fk.carry({json.dumps(f'/get/{key}/{name}')}, {json.dumps(name)})")
         self.tip.set_text(
             f"{len(chosen):,} flows: drag onto the desktop or a program (Windows, macOS), or click; "

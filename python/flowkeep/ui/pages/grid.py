@@ -54,20 +54,23 @@ class Grid:
         self.boxes: dict[str, ui.checkbox] = {}
         self.button = ui.button(icon="view_column").props('flat dense aria-label="Columns"')
         self.button.on("click", js_handler=f"() => fk.columns('{self.kind}')")
-        with self.button:
-            ui.tooltip("Columns: choice, order and width are remembered")
-            with ui.menu(), ui.column().classes("gap-0 p-2").style("max-height: 60vh; overflow: auto"):
-                ui.button("As at first", icon="restart_alt").props("flat dense no-caps").on(
-                    "click", js_handler=f"() => fk.resetColumns('{self.kind}')"
+        with (
+            self.button,
+            ui.menu(),
+            ui.column().classes("gap-0 p-2").style("max-height: 60vh; overflow: auto"),
+        ):
+            ui.label("Choice, order and width are kept.").classes("fk-hint")
+            ui.button("As at first", icon="restart_alt").props("flat dense no-caps").on(
+                "click", js_handler=f"() => fk.resetColumns('{self.kind}')"
+            )
+            for column in TABLES[self.kind]:
+                end = column.name.partition("_")[0].capitalize()
+                words = f"{end} port" if column.title == "Port" else column.title
+                self.boxes[column.name] = box = ui.checkbox(words, value=column.shown).props("dense")
+                box.on(
+                    "update:model-value",
+                    js_handler=f"(on) => fk.showColumn('{self.kind}', '{column.name}', on)",
                 )
-                for column in TABLES[self.kind]:
-                    end = column.name.partition("_")[0].capitalize()
-                    words = f"{end} port" if column.title == "Port" else column.title
-                    self.boxes[column.name] = box = ui.checkbox(words, value=column.shown).props("dense")
-                    box.on(
-                        "update:model-value",
-                        js_handler=f"(on) => fk.showColumn('{self.kind}', '{column.name}', on)",
-                    )
 
     def has(self, shown: list[str]) -> None:
         """The columns that the browser shows."""

@@ -61,6 +61,8 @@ class Transcript:
                     'dense outlined options-dense aria-label="Encoding"'
                 )
                 self.encoding.classes("fk-small")
+                # A select takes its name from what its label holds.
+                self.encoding.add_slot("prepend", '<span class="fk-away">Encoding</span>')
                 self.decode = ui.checkbox("decode HTTP", on_change=self.again).props("dense")
                 self.earlier = ui.button(icon="chevron_left", on_click=self.page_back).props(
                     'flat dense aria-label="Earlier bytes"'
@@ -136,7 +138,7 @@ class Transcript:
             begin=begin, size=_STEP,
         )  # fmt: skip
         try:
-            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table.flows, flow, "first"))
+            stream = await asyncio.to_thread(lambda: streams.of(self.tab.library, table, flow, "first"))
             page = await asyncio.to_thread(lambda: page_with(stream, plan, self.wanted, by))
         except (FlowkeepError, OSError) as error:
             self.found.set_text("")

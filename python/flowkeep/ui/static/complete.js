@@ -20,6 +20,7 @@ Object.assign(fk, (() => {
   };
   const take = (item) => {
     const caret = field.selectionStart, text = item.dataset.text;
+    close();
     field.value = field.value.slice(0, from) + text + field.value.slice(caret);
     field.setSelectionRange(from + text.length, from + text.length);
     field.dispatchEvent(new Event("input", { bubbles: true }));

@@ -3,6 +3,7 @@
 "use strict";
 window.fk = (() => {
   const state = { view: "", utc: localStorage.getItem("fk-times") !== "local", grids: {}, link: null, transcript: {} };
+  document.documentElement.lang = "en";
   const count = new Intl.NumberFormat("en-US");
 
   const bytes = (n) => {
@@ -48,7 +49,8 @@ window.fk = (() => {
       case "duration": return `${count.format(Number(value))} ns`;
       case "time": return value;
       case "list": return value.join("\n");
-      default: return String(value);
+      // What fits into its cell needs no second time.
+      default: return String(value).length > 14 ? String(value) : null;
     }
   };
 
@@ -63,6 +65,8 @@ window.fk = (() => {
   const sorted = (model) => model.length ? `${model[0].sort === "desc" ? "-" : ""}${model[0].colId}` : "";
   const source = (kind) => ({
     rowCount: undefined,
+    asked: new AbortController(),
+    destroy() { this.asked.abort(); },
     async getRows(p) {
       if (!state.open) { p.successCallback([], 0); nothing(kind, 0); return; }
       const sort = sorted(p.sortModel);
@@ -70,13 +74,14 @@ window.fk = (() => {
         (sort ? `&sort=${encodeURIComponent(sort)}` : "");
       const began = performance.now();
       try {
-        const answer = await ask(url);
+        const answer = await ask(url, { signal: this.asked.signal });
         p.successCallback(answer.rows, answer.total);
         nothing(kind, answer.total);
         state.last_page_ms = performance.now() - began;
         if (kind === "flows") emitEvent("fk-shown", { total: answer.total, steps: answer.steps, sort });
       } catch (error) {
         p.failCallback();
+        if (this.asked.signal.aborted) return; // nobody wants it any more
         complain(error);
       }
     },
@@ -168,6 +173,7 @@ window.fk = (() => {
       document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
     }
   };
+  const invalid = (id, wrong) => document.getElementById(id).setAttribute("aria-invalid", String(wrong));
   const place = (query) => history.replaceState(null, "", query ? `/?${query}` : "/");
 
   // Themes and times are kept by the browser; charts are drawn by the server, so it is told.
@@ -201,6 +207,6 @@ window.fk = (() => {
   };
 
   return { state, format, exact, time, grid, keepColumns, columns, resetColumns, look, redraw, selected, showColumn, menu,
-           uploads, dropped, carry, drag, save, copy, keepFile, place, ask, bytes, complain, theme, greet, dark, clock, brush,
+           uploads, dropped, carry, drag, save, copy, keepFile, place, invalid, ask, bytes, complain, theme, greet, dark, clock, brush,
            count: (n) => count.format(n) };
 })();

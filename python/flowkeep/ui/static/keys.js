@@ -19,6 +19,20 @@ Object.assign(fk, (() => {
     return true;
   };
 
+  // Tab enters a table and leaves it; inside the arrows move. A grid would walk through all its cells.
+  document.addEventListener("keydown", (e) => {
+    const grid = e.key === "Tab" && e.target.closest(".ag-root-wrapper");
+    if (!grid) return;
+    const after = (other) => grid.compareDocumentPosition(other) & (e.shiftKey ? Node.DOCUMENT_POSITION_PRECEDING : Node.DOCUMENT_POSITION_FOLLOWING);
+    const around = [...document.querySelectorAll("a[href], button, input, select, textarea, [tabindex]")].filter(
+      (other) => other.tabIndex >= 0 && !other.disabled && other.checkVisibility() && !grid.contains(other) && !other.contains(grid) && after(other));
+    const next = e.shiftKey ? around.pop() : around[0];
+    if (!next) return;
+    e.preventDefault();
+    e.stopPropagation();
+    next.focus();
+  }, true);
+
   document.addEventListener("keydown", (e) => {
     if (inMenu(e)) return;
     if (e.key === "Escape" && typing(e.target)) { e.target.blur(); return; }

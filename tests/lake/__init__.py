@@ -1,0 +1,1 @@
+"""Lakes of flows: written, compacted, asked, broken."""
