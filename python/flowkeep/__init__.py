@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
+    from .errors import LakeError as LakeError
     from .errors import LedgerError as LedgerError
     from .errors import ModelError as ModelError
     from .errors import NotACaptureError as NotACaptureError
@@ -64,6 +65,7 @@ _WHERE = {
     "IndexReport": "ops.index",
     "InfoReport": "ops.info",
     "LearnReport": "ops.learn",
+    "LakeError": "errors",
     "LedgerError": "errors",
     "ModelError": "errors",
     "NotACaptureError": "errors",
@@ -82,7 +84,7 @@ _WHERE = {
 __all__ = [
     "BusyError", "Cache", "CacheError", "ClusterError", "Curve", "CutPolicy", "DamagedError", "Dataset",
     "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport",
-    "LearnReport", "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream",
+    "LakeError", "LearnReport", "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream",
     "StreamsReport", "SummaryError", "TrimReport", "UsageError", "__version__", "learn", "merge_models",
     "open",
 ]  # fmt: skip
