@@ -1,6 +1,6 @@
 """Trimming by a cluster of two workers beside ``--jobs 2``; the scheduler's memory.
 
-    python bench/cluster.py                              # 8 files of 250 MB, three rounds; 10, 1000 small ones
+    python bench/cluster.py                              # 8 files of 250 MB, 3 rounds; 10 and 1000 small
     python bench/cluster.py --size 5MB --rounds 1        # only that it runs
 
 The cluster is running already: a scheduler and two workers with one thread each, on loopback. Every round

@@ -34,6 +34,7 @@ def test_captures_on_two_sensors(tmp_path: Path) -> None:
         grid.wait(2)
         one = run("flows", tmp_path / "plain", "--format", "csv")
         many = run("flows", folder, "--format", "csv", *there, cwd=tmp_path)
+        assert "note.txt" in said(many)
         assert many.stdout == one.stdout and len(one.stdout) > 1000
         order: list[str | Path] = ["--where", "server_port = 443", "-o"]
         run("extract", tmp_path / "plain", *order, tmp_path / "one.pcap")

@@ -50,7 +50,7 @@ class Piece:
 
     @property
     def ledger(self) -> str:
-        """The name of a copy of its ledger, which is made where captures are trimmed."""
+        """The name of a copy of its ledger."""
         return f"{self.name}.ledger"
 
     def named(self, said: Any) -> Any:
@@ -124,13 +124,14 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
         from ..errors import BusyError
 
         raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
-    ledger = None if capture.ledger is None else str(capture.ledger)
+    beside = capture.ledger
+    ledger = None if beside is None else str(beside)
     summary, scan = _native.Summary.scan(str(capture.path), ledger=ledger, **native)
-    if ledger is not None and scan["ledger"] == "used":
-        _whole(ledger, scan)
-    if writable and ledger is not None:
+    if beside is not None:
         # A worker may be lost between the new ledger and the new capture.
-        spool.put(piece.ledger, lambda part: _copy(ledger, part))
+        spool.put(piece.ledger, lambda part: _copy(beside, part))
+        if scan["ledger"] == "used":
+            _whole(str(spool.path(piece.ledger)), scan)
     for n in range(piece.parts):
         spool.put(piece.part(n), summary.part(n, piece.parts).write)
     found = {"scan": scan, "crosses": summary.crosses, "overflow": summary.fragments_overflow}
@@ -153,8 +154,9 @@ def _whole(ledger: str, scan: _native.FileScan) -> None:
         )
 
 
-def _copy(source: str, target: str) -> None:
-    shutil.copyfile(source, target)
+def _copy(source: Place, target: str) -> None:
+    with source.open("rb") as old, open(target, "wb") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
 
 
 def _fold(

@@ -67,11 +67,9 @@ def everywhere(found: Found) -> Where:
     return Where(found, [()] * len(found.captures))
 
 
-def _look(names: list[str]) -> tuple[str, Found | None, list[tuple[Any, ...]], str | None]:
-    """On a worker: its name, and what is here."""
-    from distributed import get_worker
-
-    name = str(get_worker().name)
+def _look(names: list[str], dask_worker: Any) -> tuple[str, Found | None, list[tuple[Any, ...]], str | None]:
+    """On a worker, which Dask gives by that name: its name, and what is here."""
+    name = str(dask_worker.name)
     try:
         found = paths.find(names)
     except (FlowkeepError, OSError) as error:

@@ -10,7 +10,7 @@ use super::listing::{begin_listing, end_listing, old};
 use super::output::Output;
 use super::report::FileReport;
 use super::split::Split;
-use super::{Error, Settings, Summary};
+use super::{ByIndex, Error, Settings, Summary};
 use crate::codec::Compression;
 use crate::index::Index;
 use crate::source::Source;
@@ -22,15 +22,12 @@ enum Target {
     Many(Box<Split>),
 }
 
-/// Flows that are picked by an index: number in the table and tag.
-type Picked = (Arc<Index>, Vec<(u32, u32)>);
-
 /// Captures being taken apart.
 pub struct Extract {
     settings: Settings,
     tag: pipe::Tag,
     /// Where the flows' records lie, and the flows.
-    index: Option<Picked>,
+    index: Option<ByIndex>,
     target: Target,
 }
 

@@ -9,7 +9,7 @@ use flowkeep_core::select::{Chosen, Sessions, UNCHOSEN};
 
 use super::listing::{begin_listing, end_listing, old};
 use super::report::FileReport;
-use super::{Error, Settings, Summary};
+use super::{ByIndex, Error, Settings, Summary};
 use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;
@@ -24,7 +24,7 @@ pub struct Search {
     /// Flows that must be there again.
     expected: Option<u32>,
     /// The one capture has an index: where the flows' records lie, and the flows (number in the table and tag).
-    index: Option<(Arc<Index>, Vec<(u32, u32)>)>,
+    index: Option<ByIndex>,
     most: usize,
     /// Behind a carry: the chosen flows.
     chosen: Option<Behind>,

@@ -18,7 +18,7 @@ use super::noted::Stream;
 use super::pieces::Pieces;
 use super::report::FileReport;
 use super::spool::Spool;
-use super::{Error, Settings, Summary};
+use super::{ByIndex, Error, Settings, Summary};
 use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;
@@ -70,7 +70,7 @@ pub struct Streams {
     /// The chosen flows and their ids by tag; `None`: all are taken as they come.
     chosen: Option<(Flows, Vec<u32>)>,
     /// The one capture has an index: where the flows' records lie, and the flows (number in the table and tag).
-    index: Option<(Arc<Index>, Vec<(u32, u32)>)>,
+    index: Option<ByIndex>,
 }
 
 /// One flow, rebuilt.
