@@ -84,9 +84,9 @@ _WHERE = {
 __all__ = [
     "BusyError", "Cache", "CacheError", "ClusterError", "Curve", "CutPolicy", "DamagedError", "Dataset",
     "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport",
-    "LakeError", "LearnReport", "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream",
-    "StreamsReport", "SummaryError", "TrimReport", "UsageError", "__version__", "learn", "merge_models",
-    "open",
+    "LakeError", "LearnReport", "LedgerError", "ModelError", "NotACaptureError", "OutputError",
+    "ReadOptions", "Stream", "StreamsReport", "SummaryError", "TrimReport", "UsageError", "__version__",
+    "learn", "merge_models", "open",
 ]  # fmt: skip
 
 
