@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .ops.extract import ExtractReport as ExtractReport
     from .ops.index import IndexReport as IndexReport
     from .ops.info import InfoReport as InfoReport
+    from .ops.lake import LakeReport as LakeReport
     from .ops.learn import LearnReport as LearnReport
     from .ops.streams import StreamsReport as StreamsReport
     from .ops.trim import TrimReport as TrimReport
@@ -52,9 +53,9 @@ _WHERE = {
     "BusyError": "errors",
     "Cache": "cache.memory",
     "CacheError": "errors",
+    "ClusterError": "errors",
     "Curve": "cache.curve",
     "CutPolicy": "cut",
-    "ClusterError": "errors",
     "DamagedError": "errors",
     "Dataset": "dataset",
     "ExtractReport": "ops.extract",
@@ -64,8 +65,9 @@ _WHERE = {
     "Flows": "flow",
     "IndexReport": "ops.index",
     "InfoReport": "ops.info",
-    "LearnReport": "ops.learn",
     "LakeError": "errors",
+    "LakeReport": "ops.lake",
+    "LearnReport": "ops.learn",
     "LedgerError": "errors",
     "ModelError": "errors",
     "NotACaptureError": "errors",
@@ -73,8 +75,8 @@ _WHERE = {
     "ReadOptions": "flow",
     "Stream": "stream",
     "StreamsReport": "ops.streams",
-    "TrimReport": "ops.trim",
     "SummaryError": "errors",
+    "TrimReport": "ops.trim",
     "UsageError": "errors",
     "learn": "dataset",
     "merge_models": "dataset",
@@ -84,9 +86,9 @@ _WHERE = {
 __all__ = [
     "BusyError", "Cache", "CacheError", "ClusterError", "Curve", "CutPolicy", "DamagedError", "Dataset",
     "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport",
-    "LakeError", "LearnReport", "LedgerError", "ModelError", "NotACaptureError", "OutputError",
-    "ReadOptions", "Stream", "StreamsReport", "SummaryError", "TrimReport", "UsageError", "__version__",
-    "learn", "merge_models", "open",
+    "LakeError", "LakeReport", "LearnReport", "LedgerError", "ModelError", "NotACaptureError",
+    "OutputError", "ReadOptions", "Stream", "StreamsReport", "SummaryError", "TrimReport", "UsageError",
+    "__version__", "learn", "merge_models", "open",
 ]  # fmt: skip
 
 

@@ -558,7 +558,7 @@ class Searched(TypedDict):
     unlisted: int  # fragments that waited for their first one, with more matches than are listed of one
     aside: int  # packets of no flow, or of flows beyond max_flows: not looked at
     flows: FlowTable
-    begins: bytes  # names of the flows, as Summary.begins gives them
+    begins: bytes  # names of the flows, as Summary.begins gives them; empty by an index
 
 @final
 class Searcher:
@@ -581,6 +581,7 @@ class Searcher:
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
         carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
+        index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self:
         """Raises flowkeep.errors.UsageError for a pattern that cannot be looked for."""
     def file(
@@ -628,6 +629,7 @@ class Rebuilder:
         max_flows: int = 16_777_216,
         filter: _FilterRules | None = None,
         carry: Summary | None = None,  # go on behind it; of streams nothing is known that came before
+        index: Index | None = None,  # of the one capture: the flows are picked by it, without a pass
     ) -> Self: ...
     def file(
         self,

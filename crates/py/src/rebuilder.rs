@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use super::errors::{named, to_python};
 use super::flows::FlowTable;
+use super::index::Index;
 use super::select::Given;
 use super::summary::Summary;
 use super::{reports, settings, watch};
@@ -43,7 +44,7 @@ impl Rebuilder {
     #[pyo3(signature = (
         flows, ids, out, *, shown=None, spool=false, as_seen=false, overlap="first", gaps="split", frames=false,
         versions=false, udp=false, jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0,
-        max_flows=16_777_216, filter=None, carry=None
+        max_flows=16_777_216, filter=None, carry=None, index=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -67,6 +68,7 @@ impl Rebuilder {
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
         carry: Option<PyRef<'_, Summary>>,
+        index: Option<PyRef<'_, Index>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         let settings = Summary::settle(py, carry.as_ref(), settings)?;
@@ -93,10 +95,13 @@ impl Rebuilder {
         };
         let plan = Rebuilding { policy, limits: Limits::default(), udp };
         let chosen = flows.as_ref().map(|flows| (&flows.0, ids));
-        let mut streams =
-            Streams::new(settings, chosen, plan, drain).map_err(|error| to_python(py, &out, error))?;
+        let failed = |error| to_python(py, &out, error);
+        let mut streams = Streams::new(settings, chosen, plan, drain).map_err(failed)?;
         if let Some(carry) = carry {
             streams.go_on_behind(&carry.0);
+        }
+        if let Some(index) = index {
+            streams.use_index(index.0.clone()).map_err(failed)?;
         }
         Ok(Self { streams: Mutex::new(Some(streams)), done: Mutex::new(None), out: shown.unwrap_or(out) })
     }

@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::errors::{named, to_python};
 use super::flows::FlowTable;
+use super::index::Index;
 use super::select::Given;
 use super::summary::Summary;
 use super::{reports, settings, watch};
@@ -25,7 +26,7 @@ impl Searcher {
     #[pyo3(signature = (
         pattern, *, regex=false, ignore_case=false, flows=None, ids=Vec::new(), most=10_000,
         jobs=0, outer=false, key_vlan=false, idle_ns=60_000_000_000, tcp_idle_ns=0, max_flows=16_777_216,
-        filter=None, carry=None
+        filter=None, carry=None, index=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -44,6 +45,7 @@ impl Searcher {
         max_flows: u32,
         filter: Option<Vec<(u16, Given)>>,
         carry: Option<PyRef<'_, Summary>>,
+        index: Option<PyRef<'_, Index>>,
     ) -> PyResult<Self> {
         let settings = settings(jobs, outer, key_vlan, idle_ns, tcp_idle_ns, max_flows, filter);
         let settings = Summary::settle(py, carry.as_ref(), settings)?;
@@ -54,7 +56,11 @@ impl Searcher {
             Some(carry) => Search::behind(&carry.0, settings, pattern, wanted, most),
             None => Search::new(settings, pattern, wanted, most),
         };
-        let search = search.map_err(|error| to_python(py, Path::new("-"), error))?;
+        let mut search = search.map_err(|error| to_python(py, Path::new("-"), error))?;
+        if let Some(index) = index {
+            let wanted = index.wanted(py, flows.as_deref(), &ids)?;
+            search.use_index(index.0.clone(), wanted);
+        }
         Ok(Self(Mutex::new(Some(search))))
     }
 

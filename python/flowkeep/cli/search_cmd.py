@@ -13,7 +13,7 @@ from ..ops.search import MOST, Pattern, SearchReport, write_hits
 from ..ops.search import search as search_flows
 from ..paths import find
 from . import notes
-from .options import BY_ENDING, knowing, paths, query, read_options, reading, selecting
+from .options import BY_ENDING, indexed, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import complain
 
@@ -49,6 +49,7 @@ _FORMATS = ("csv", "json", "ndjson")
 )
 @knowing
 @selecting
+@indexed
 @reading
 def search(
     pattern: str, paths: tuple[str, ...], ignore_case: bool, kind: Literal["regex", "hex"] | None,

@@ -16,7 +16,7 @@ from ..paths import find
 from ..places import place
 from ..text import safe
 from . import notes
-from .options import SIZE, knowing, paths, query, read_options, reading, selecting
+from .options import SIZE, indexed, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import complain
 
@@ -64,6 +64,7 @@ from .stream import complain
 )
 @knowing
 @selecting
+@indexed
 @reading
 def streams(
     paths: tuple[str, ...], output: str, gaps: Gaps | None, overlap: str, all_versions: bool, frames: bool,

@@ -20,7 +20,7 @@ from ..ops.streams import OVERLAPS
 from ..ops.transcript import TranscriptPlan, View, as_json, lines, write_raw
 from ..paths import find
 from . import notes
-from .options import SIZE, knowing, paths, query, read_options, reading, selecting
+from .options import SIZE, indexed, knowing, paths, query, read_options, reading, selecting
 from .progress import ProgressBar
 from .stream import colored
 
@@ -60,6 +60,7 @@ _SIGNS = {"client": "> ", "server": "< ", None: ""}
 @click.option("--no-pager", is_flag=True, help="Do not start $PAGER on a terminal.")
 @knowing
 @selecting
+@indexed
 @reading
 def transcript(
     paths: tuple[str, ...], view: View, encoding: str, decode: bool, begin: int, size: int | None,

@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .. import _native
 from ..errors import BusyError, IndexMisfitError, OutputError, UsageError
-from ..flow import ReadOptions
+from ..flow import Flows, ReadOptions
 from ..paths import Capture, Found, index_path
 from ..places import Place, Url
 from ..sink.atomic import Part
 from ..text import safe
 from .meter import Meter, Progress
 
+_T = TypeVar("_T")
 Outcome = Literal["made", "kept", "renewed", "verified", "misfit", "skipped"]
 
 _TICK_NS = 20_000_000
@@ -66,6 +67,31 @@ def fitting_index(found: Found, options: ReadOptions) -> tuple[_native.Index | N
         return _native.Index(os.fspath(beside), os.fspath(capture.path), **options.sessions()), None
     except IndexMisfitError as error:
         return None, str(error)
+
+
+def by_index_or_pass(
+    found: Found,
+    flows: Flows,
+    ids: list[int],
+    options: ReadOptions,
+    run: Callable[[_native.Index | None], tuple[_T, list[_native.FileScan]]],
+) -> tuple[_T, list[_native.FileScan]]:
+    """Do something with flows of a table that was listed from these captures with these options.
+
+    ``run`` is called with an index by which these flows can be picked. If there is none, or it is found out
+    meanwhile that it does not fit, ``run`` is called with None and makes a pass. It gives its result, and
+    what was found in each capture.
+    """
+    index, note = fitting_index(found, options)
+    if index is not None:
+        try:
+            if index.can_pick(flows.native, ids):
+                return run(index)
+        except IndexMisfitError as error:
+            note = str(error)
+    result, scans = run(None)
+    note_misfit(scans, note)
+    return result, scans
 
 
 def note_misfit(scans: Sequence[_native.FileScan], note: str | None) -> None:

@@ -9,6 +9,7 @@ from ..paths import Found
 from ..select.query import FlowQuery, refuse_beyond
 from ..stream import Stream, spool_file
 from .flows import list_flows
+from .index import by_index_or_pass
 from .meter import Meter, Progress
 from .reading import check_filter
 from .streams import OVERLAPS, feed, refuse_pipes
@@ -26,7 +27,8 @@ def one_stream(
 ) -> Stream:
     """The streams of the one flow that a query wants; datagrams if it is UDP.
 
-    ``as_seen``: segments as they were captured. ``scans`` takes what was found in each capture. Raises
+    By an index that fits, only the flow's own packets are read. ``as_seen``: segments as they were captured.
+    ``scans`` takes what was found in each capture. Raises
     UsageError if the query wants no flow or several, or one that is neither TCP nor UDP.
     """
     options = options or ReadOptions()
@@ -55,7 +57,7 @@ def stream_of(
     progress: Progress | None = None,
 ) -> Stream:
     """The same for a flow of a table that was listed from these captures with these options, which are
-    read once. Raises UsageError."""
+    read once, or by an index that fits. Raises UsageError."""
     _check(found, overlap)
     refuse_beyond([flow_id], len(flows))
     meter = Meter(found.bytes, progress)
@@ -76,19 +78,24 @@ def _rebuilt(
     row = flows.take(ids).to_dicts()[0]
     if row["proto"] not in ("tcp", "udp"):
         raise UsageError(f"flow {ids[0]} is {row['proto']}: streams are of TCP and UDP")
-    spool = spool_file()
-    try:
-        rebuilder = _native.Rebuilder(
-            flows.native, ids, spool.name, spool=True, as_seen=as_seen, overlap=overlap, udp=True,
-            **options.native(),
-        )  # fmt: skip
-        found_in = feed(rebuilder, found.captures, meter)
-        check_filter(found_in)
-        if scans is not None:
-            scans += found_in
-        rebuilder.finish()
-        client = rebuilder.next_client() or 0
-        return Stream(row, spool, client, [c.path for c in found.captures])
-    except BaseException:
-        spool.close()
-        raise
+
+    def run(index: _native.Index | None) -> tuple[Stream, list[_native.FileScan]]:
+        spool = spool_file()
+        try:
+            rebuilder = _native.Rebuilder(
+                flows.native, ids, spool.name, spool=True, as_seen=as_seen, overlap=overlap, udp=True,
+                index=index, **options.native(),
+            )  # fmt: skip
+            found_in = feed(rebuilder, found.captures, meter, index)
+            check_filter(found_in)
+            rebuilder.finish()
+            client = rebuilder.next_client() or 0
+            return Stream(row, spool, client, [c.path for c in found.captures]), found_in
+        except BaseException:
+            spool.close()
+            raise
+
+    stream, found_in = by_index_or_pass(found, flows, ids, options, run)
+    if scans is not None:
+        scans += found_in
+    return stream

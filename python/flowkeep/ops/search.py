@@ -19,6 +19,7 @@ from ..text import safe
 from .damage import damage
 from .export import Writer, put
 from .flows import list_flows
+from .index import by_index_or_pass
 from .meter import Meter, Progress
 from .reading import check_filter
 
@@ -109,7 +110,8 @@ def search(
 ) -> SearchReport:
     """Look for a pattern in the payloads of the flows that a query wants.
 
-    With a query the captures are read twice. ``max_hits``: hits that are kept (0: all); all are counted.
+    With a query the captures are read twice; an index that fits saves the first pass, and for few packets
+    the second one. ``max_hits``: hits that are kept (0: all); all are counted.
     Raises UsageError, OSError and FlowkeepError.
     """
     options, query = options or ReadOptions(), query or FlowQuery()
@@ -133,7 +135,18 @@ def search(
             found, options, details=query.mentions(DETAILS), identify=query.mentions(IDENTIFIED),
             progress=meter.file(found.bytes),
         )  # fmt: skip
-        given |= {"flows": listed.native, "ids": query.ids(listed)}
+        ids = query.ids(listed)
+        given |= {"flows": listed.native, "ids": ids}
+
+        def run(index: _native.Index | None) -> tuple[SearchReport, list[_native.FileScan]]:
+            report = _searched(found, pattern, {**given, "index": index}, meter)
+            return report, report.scans
+
+        return by_index_or_pass(found, listed, ids, options, run)[0]
+    return _searched(found, pattern, given, meter)
+
+
+def _searched(found: Found, pattern: Pattern, given: dict[str, Any], meter: Meter) -> SearchReport:
     searcher = _native.Searcher(pattern.data, **given)
     scans, firsts = [], []
     for capture in found.captures:
@@ -142,6 +155,8 @@ def search(
             ledger=None if capture.ledger is None else os.fspath(capture.ledger),
             progress=meter.file(capture.size),
         )
+        if given.get("index") is not None:
+            scan["index"] = "used"
         scans.append(scan)
         firsts.append(first)
     check_filter(scans)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from .. import _native
 from ..errors import OutputError, UsageError
-from ..flow import DETAILS, IDENTIFIED, ReadOptions
+from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..paths import Capture, Found
 from ..places import Place, Url
 from ..select.query import FlowQuery
@@ -19,6 +19,7 @@ from ..sink.folder import PartFolder
 from ..text import safe
 from .damage import damage
 from .flows import list_flows
+from .index import by_index_or_pass
 from .meter import Meter, Progress
 from .reading import check_filter
 
@@ -104,7 +105,8 @@ def streams(
 ) -> StreamsReport:
     """Write the streams of the flows that a query wants; without a condition, of all.
 
-    All flows of captures without ledgers take one pass; else the flows are listed first. Raises UsageError
+    All flows of captures without ledgers take one pass; else the flows are listed first. An index that fits
+    saves the listing, and for few packets the pass. Raises UsageError
     before anything is written, OutputError when the result cannot be; nothing half-written is left behind.
     """
     options = options or ReadOptions()
@@ -120,23 +122,38 @@ def streams(
             progress=meter.file(found.bytes),
         )  # fmt: skip
         ids = [] if flows is None else query.ids(flows)
-        rebuilder = _native.Rebuilder(
-            None if flows is None else flows.native, ids, os.fspath(folder.part),
-            shown=os.fspath(plan.output),
-            overlap=plan.overlap, gaps=plan.gaps, frames=plan.frames, versions=plan.all_versions,
-            udp=plan.udp, **options.native(),
-        )  # fmt: skip
-        report = StreamsReport(plan.output, skipped=list(found.skipped))
-        report.scans = feed(rebuilder, captures, meter)
-        check_filter(report.scans)
-        _, _, (report.peak_waiting, _) = rebuilder.finish(min_bytes=plan.min_bytes)
-        try:
-            _manifest(folder.part / MANIFEST, plan, report, captures, rebuilder)
-        except OSError as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(f"{safe(plan.output)}: cannot be written: {error.strerror}") from error
+
+        def run(index: _native.Index | None) -> tuple[StreamsReport, list[_native.FileScan]]:
+            folder.empty()
+            report = _rebuilt(found, flows, ids, plan, options, meter, folder, index)
+            return report, report.scans
+
+        report, _ = run(None) if flows is None else by_index_or_pass(found, flows, ids, options, run)
         folder.commit()
+    return report
+
+
+def _rebuilt(
+    found: Found, flows: Flows | None, ids: list[int], plan: StreamsPlan, options: ReadOptions,
+    meter: Meter, folder: PartFolder, index: _native.Index | None,
+) -> StreamsReport:  # fmt: skip
+    captures = found.captures
+    rebuilder = _native.Rebuilder(
+        None if flows is None else flows.native, ids, os.fspath(folder.part),
+        shown=os.fspath(plan.output),
+        overlap=plan.overlap, gaps=plan.gaps, frames=plan.frames, versions=plan.all_versions,
+        udp=plan.udp, index=index, **options.native(),
+    )  # fmt: skip
+    report = StreamsReport(plan.output, skipped=list(found.skipped))
+    report.scans = feed(rebuilder, captures, meter, index)
+    check_filter(report.scans)
+    _, _, (report.peak_waiting, _) = rebuilder.finish(min_bytes=plan.min_bytes)
+    try:
+        _manifest(folder.part / MANIFEST, plan, report, captures, rebuilder)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{safe(plan.output)}: cannot be written: {error.strerror}") from error
     return report
 
 
@@ -150,9 +167,14 @@ def refuse_pipes(captures: Sequence[Capture]) -> None:
             )
 
 
-def feed(rebuilder: _native.Rebuilder, captures: Sequence[Capture], meter: Meter) -> list[_native.FileScan]:
-    """Let a rebuilder go over all captures."""
-    return [
+def feed(
+    rebuilder: _native.Rebuilder,
+    captures: Sequence[Capture],
+    meter: Meter,
+    index: _native.Index | None = None,
+) -> list[_native.FileScan]:
+    """Let a rebuilder go over all captures; with ``index`` it picks its packets by that."""
+    scans = [
         rebuilder.file(
             os.fspath(capture.path),
             number,
@@ -162,6 +184,10 @@ def feed(rebuilder: _native.Rebuilder, captures: Sequence[Capture], meter: Meter
         )
         for number, capture in enumerate(captures)
     ]
+    if index is not None:
+        for scan in scans:
+            scan["index"] = "used"
+    return scans
 
 
 def _manifest(

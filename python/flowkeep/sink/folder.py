@@ -43,7 +43,7 @@ class PartFolder:
                 made = True
             fd = os.open(self.part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._empty()
+            self.empty()
         except BaseException as error:
             # An interrupt, too, leaves nothing behind.
             if made:
@@ -63,7 +63,8 @@ class PartFolder:
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"{safe(self.path)}: cannot be written: {error.strerror}")
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
+        """Begin anew."""
         for entry in os.scandir(self.part):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)

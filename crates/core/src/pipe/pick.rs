@@ -18,6 +18,8 @@ pub enum Expected {
     Record {
         /// Its length.
         len: u32,
+        /// Its number in the capture, from 0.
+        number: u64,
         /// Its tag.
         tag: u32,
         /// The key of its flow.
@@ -60,12 +62,14 @@ pub struct Pick {
     walker: Walker,
     options: Options,
     chunk: Chunk,
+    /// The next record has at least this number.
+    next: u64,
 }
 
 impl Pick {
     /// `prefix`: the begin of the capture, as [`Walker::open`] takes it.
     pub fn open(prefix: &[u8], options: Options) -> Result<Self, NotACapture> {
-        Ok(Self { walker: Walker::open(prefix)?, options, chunk: Chunk::default() })
+        Ok(Self { walker: Walker::open(prefix)?, options, chunk: Chunk::default(), next: 0 })
     }
 
     /// Bytes of the file header. They begin the first bytes that are handed in.
@@ -100,6 +104,7 @@ impl Pick {
         chunk.interfaces = self.walker.interfaces().into();
         chunk.decode(self.options, Seed::default(), None);
         let (mut at, mut i) = (shift, 0);
+
         for (n, piece) in pieces.iter().enumerate() {
             let end = at.saturating_add(piece.len());
             match piece {
@@ -108,11 +113,19 @@ impl Pick {
                         return Err(Misfit::Other(n, "a packet stands where none was"));
                     }
                 }
-                Expected::Record { len, tag, key } => {
+                Expected::Record { len, number, tag, key } => {
                     let fits = chunk.records.get(i).is_some_and(|r| r.start == at && r.len == *len);
                     if !fits || !is_of(&chunk.facts[i], key) {
                         return Err(Misfit::Other(n, "another packet stands there"));
                     }
+                    // Numbers that do not rise, or too far, are of a forged index.
+                    chunk.first = if i == 0 { *number } else { chunk.first };
+                    let place = u32::try_from(number.wrapping_sub(chunk.first));
+                    let Some(place) = place.ok().filter(|_| *number >= self.next) else {
+                        return Err(Misfit::Other(n, "its number is another"));
+                    };
+                    self.next = number + 1;
+                    chunk.places.push(place);
                     chunk.tags.push(*tag);
                     i += 1;
                 }

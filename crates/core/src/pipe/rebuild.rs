@@ -341,6 +341,16 @@ impl Flow {
     }
 }
 
+/// Takes records that were picked by an index: their numbers stand with them.
+pub struct Picked<'a, L>(pub &'a mut Rebuild<L>);
+
+impl<L: Listen> Take for Picked<'_, L> {
+    fn take(&mut self, chunk: &Chunk) -> io::Result<()> {
+        self.0.frame = chunk.first;
+        self.0.take(chunk)
+    }
+}
+
 impl<L: Listen> Take for Rebuild<L> {
     fn take(&mut self, chunk: &Chunk) -> io::Result<()> {
         let mut frags = chunk.frags.iter().peekable();

@@ -16,7 +16,7 @@ const REMEMBERED: usize = 16;
 /// Rough size of a direction's state without its bytes.
 const STATE: usize = 384;
 /// Hits that are listed of a fragment that waits for its first one.
-const PER_FRAGMENT: usize = 16;
+pub const PER_FRAGMENT: usize = 16;
 
 /// Says whether a packet of a flow, given by its number, is looked at. It is asked about every packet that is counted.
 pub type Wanted = Box<dyn FnMut(u32, &Flow, &Packet<'_>) -> bool + Send>;
@@ -64,12 +64,21 @@ pub struct Finder {
     used: usize,
     halves: HashMap<(u32, u8), Half>,
     /// Hits in fragments whose flow is not known yet, by packet.
-    waiting: HashMap<u64, Vec<Hit>>,
+    waiting: HashMap<u64, Waiting>,
     hits: Vec<Hit>,
     counts: Counts,
     /// Hits per flow.
     found: HashMap<u32, u64>,
     scratch: Vec<u8>,
+}
+
+/// A fragment whose flow is not known yet.
+#[derive(Default)]
+struct Waiting {
+    bytes: u64,
+    hits: Vec<Hit>,
+    /// There are more hits.
+    more: bool,
 }
 
 /// One direction of a connection.
@@ -266,7 +275,10 @@ impl Observer for Finder {
             return;
         }
         if late {
-            for mut hit in waiting.into_iter().flatten() {
+            let waiting = waiting.unwrap_or_default();
+            self.counts.bytes += waiting.bytes;
+            self.counts.unlisted += u64::from(waiting.more);
+            for mut hit in waiting.hits {
                 hit.flow = n;
                 self.keep(n, || hit);
             }
@@ -278,18 +290,18 @@ impl Observer for Finder {
     }
 
     fn waits(&mut self, p: &Packet<'_>) {
-        let (bytes, mut from, mut hits) = (payload(p), 0, Vec::new());
-        self.counts.bytes += bytes.len() as u64;
+        let (bytes, mut from) = (payload(p), 0);
+        let mut waiting = Waiting { bytes: bytes.len() as u64, ..Waiting::default() };
         while let Some((begin, end)) = self.pattern.find(bytes, from) {
-            if hits.len() == PER_FRAGMENT {
-                self.counts.unlisted += 1;
+            if waiting.hits.len() == PER_FRAGMENT {
+                waiting.more = true;
                 break;
             }
-            hits.push(hit(0, p.facts.dir, None, (p.pos, p.ts), bytes, begin, end));
+            waiting.hits.push(hit(0, p.facts.dir, None, (p.pos, p.ts), bytes, begin, end));
             from = end;
         }
-        if !hits.is_empty() {
-            self.waiting.insert(p.pos, hits);
+        if !bytes.is_empty() {
+            self.waiting.insert(p.pos, waiting);
         }
     }
 

@@ -10,6 +10,6 @@ mod pattern;
 #[cfg(test)]
 mod search_tests;
 
-pub use finder::{Counts, Finder, Hit, Wanted, CONTEXT, SHOWN};
+pub use finder::{Counts, Finder, Hit, Wanted, CONTEXT, PER_FRAGMENT, SHOWN};
 pub use joiner::{Joiner, Piece, Stream};
 pub use pattern::{Kind, Pattern, LONGEST, WINDOW};

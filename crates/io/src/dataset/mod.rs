@@ -12,6 +12,7 @@ mod report;
 mod scan;
 mod scribe;
 mod search;
+mod spill;
 mod split;
 mod spool;
 mod streams;

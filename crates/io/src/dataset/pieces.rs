@@ -9,6 +9,7 @@ use flowkeep_core::stream::{Event, Kind, Origin};
 
 use super::noted::{Note, Noted, Piece, Stream};
 use super::scribe::{Scribe, Step, What};
+use super::spill::{Spill, Spilled};
 
 /// Bytes of one file that wait in memory.
 pub(super) const BUFFER: usize = 64 << 10;
@@ -16,8 +17,11 @@ pub(super) const BUFFER: usize = 64 << 10;
 const SMALL: usize = 512;
 /// Bytes of all files that wait in memory.
 const ROOM: usize = 32 << 20;
-/// When there are too many, those of files with so many are written first: small appends cost the most.
+/// When there are too many, those of files with so many are written first. The others wait on disk, all in one file:
+/// small appends cost the most.
 const LARGE: u64 = 16 << 10;
+/// Streams of more bytes do not wait there.
+const SHORT: u64 = 64 << 10;
 /// Gaps, overlaps and anomalies that are listed, of one direction and of all; the rest is counted.
 const LISTED: usize = 4096;
 const LISTED_IN_ALL: usize = 1 << 20;
@@ -63,6 +67,8 @@ pub(super) struct Open {
     /// Bytes before those in the buffer.
     written: u64,
     frames: String,
+    /// Bytes that wait on disk; then the file was not made.
+    spilled: Spilled,
     /// Whether the file, and the table of its frames, were made.
     made: [bool; 2],
     hole: bool,
@@ -80,13 +86,22 @@ impl Open {
     }
 
     /// Hands its buffers over to be written.
-    fn hand_over(&mut self, at: usize, name: &str, table: &str, scribe: &mut Scribe) {
-        if !self.buffer.is_empty() {
+    fn hand_over(&mut self, at: usize, name: &str, table: &str, scribe: &mut Scribe, spill: &mut Spill) {
+        if !self.buffer.is_empty() || self.spilled.total > 0 {
+            let before = spill.take(std::mem::take(&mut self.spilled)).unwrap_or_else(|error| {
+                scribe.fail(error);
+                None
+            });
             let new = !std::mem::replace(&mut self.made[0], true);
-            let (bytes, place) = (std::mem::take(&mut self.buffer), self.written);
+            let bytes = std::mem::take(&mut self.buffer);
+            let place = if before.is_some() { 0 } else { self.written };
             self.written += bytes.len() as u64;
-            scribe.give(Step { at, what: What::Bytes { name: name.to_owned(), bytes, place, new } });
+            scribe.give(Step { at, what: What::Bytes { name: name.to_owned(), bytes, place, new, before } });
         }
+        self.hand_over_table(at, table, scribe);
+    }
+
+    fn hand_over_table(&mut self, at: usize, table: &str, scribe: &mut Scribe) {
         if !self.frames.is_empty() {
             let new = !std::mem::replace(&mut self.made[1], true);
             let text = std::mem::take(&mut self.frames);
@@ -120,6 +135,9 @@ pub struct Pieces {
     listed: usize,
     bytes: u64,
     scribe: Scribe,
+    spill: Spill,
+    /// See [`ROOM`].
+    most: usize,
 }
 
 /// Names the folder's files are made under: numbers alone, so that nothing from a capture gets into a path.
@@ -158,7 +176,17 @@ impl Pieces {
     /// Makes files in `folder`, which is empty, with so many threads that write.
     pub fn new(folder: PathBuf, plan: PiecesPlan, threads: usize) -> Self {
         let scribe = Scribe::new(&folder, threads);
-        Self { folder, plan, streams: Vec::new(), room: 0, listed: 0, bytes: 0, scribe }
+        Self {
+            folder,
+            plan,
+            streams: Vec::new(),
+            room: 0,
+            listed: 0,
+            bytes: 0,
+            scribe,
+            spill: Spill::new(),
+            most: ROOM,
+        }
     }
 
     /// Waits until nothing is being written.
@@ -278,16 +306,16 @@ impl Pieces {
             let _ = writeln!(open.frames, "{place},{offset},{length},{missing},{file},{frame},{}", origin.ts);
         }
         if open.buffer.capacity() == 0 {
-            let long = open.written >= BUFFER as u64 && self.room < ROOM / 2;
-            let room = if long { BUFFER } else { SMALL };
+            let long = open.written >= BUFFER as u64 && self.room < self.most / 2;
+            let room = if long { BUFFER } else { SMALL.max(bytes.len()) };
             open.buffer = self.scribe.spare(long).unwrap_or_else(|| Vec::with_capacity(room));
         }
         open.buffer.extend_from_slice(bytes);
         open.piece.end = offset + bytes.len() as u64;
         self.room += open.room() - before;
-        if self.room > ROOM {
+        if self.room > self.most {
             self.make_room(LARGE);
-            if self.room > ROOM / 2 {
+            if self.room > self.most / 2 {
                 self.make_room(0);
             }
         }
@@ -297,7 +325,11 @@ impl Pieces {
     fn make_room(&mut self, least: u64) {
         for at in 0..self.streams.len() {
             let open = self.streams[at].as_ref().and_then(|s| s.open.as_ref());
-            if open.is_some_and(|open| open.waiting() >= least.max(1)) {
+            let Some(open) = open.filter(|open| open.waiting() >= least.max(1)) else { continue };
+            let short = !open.made[0] && !open.hole && open.written + open.buffer.len() as u64 <= SHORT;
+            if short && least == 0 && !self.spill.is_full() {
+                self.spill(at);
+            } else {
                 self.flush(at);
             }
         }
@@ -324,12 +356,29 @@ impl Pieces {
             } else {
                 let new = !std::mem::replace(&mut open.made[0], true);
                 let bytes = vec![0; n as usize];
-                What::Bytes { name: name_of(at, open.number), bytes, place: open.written, new }
+                What::Bytes { name: name_of(at, open.number), bytes, place: open.written, new, before: None }
             };
             self.scribe.give(Step { at, what });
             open.written += n;
             left -= n;
         }
+    }
+
+    /// Lets what waits in memory for a file wait on disk.
+    fn spill(&mut self, at: usize) {
+        let Some(Some(stream)) = self.streams.get_mut(at) else { return };
+        let Some(open) = &mut stream.open else { return };
+        self.room -= open.room();
+        self.bytes += open.waiting();
+        if !open.buffer.is_empty() {
+            let bytes = std::mem::take(&mut open.buffer);
+            open.written += bytes.len() as u64;
+            match self.spill.put(&self.folder, open.spilled, &bytes) {
+                Ok(spilled) => open.spilled = spilled,
+                Err(error) => self.scribe.fail(error),
+            }
+        }
+        open.hand_over_table(at, &table_of(&name_of(at, open.number)), &mut self.scribe);
     }
 
     /// Hands over what waits for a file.
@@ -339,7 +388,7 @@ impl Pieces {
         self.room -= open.room();
         self.bytes += open.waiting();
         let name = name_of(at, open.number);
-        open.hand_over(at, &name, &table_of(&name), &mut self.scribe);
+        open.hand_over(at, &name, &table_of(&name), &mut self.scribe, &mut self.spill);
     }
 
     /// Ends the file in the making. `base`: how its name begins in the end.
@@ -364,7 +413,7 @@ impl Pieces {
                 }
             }
         }
-        open.hand_over(at, &name, &table, &mut self.scribe);
+        open.hand_over(at, &name, &table, &mut self.scribe, &mut self.spill);
         let mut step = |what| self.scribe.give(Step { at, what });
         if open.hole {
             step(What::Length { name, length: open.written, new: !open.made[0] });
@@ -458,3 +507,7 @@ impl Listen for Pieces {
         self.scribe.check()
     }
 }
+
+#[cfg(test)]
+#[path = "pieces_tests.rs"]
+mod tests;

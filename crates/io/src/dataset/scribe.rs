@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use rustix::fs::{openat, renameat, unlinkat, AtFlags, Mode, OFlags};
 
 use super::pieces::BUFFER;
+use super::spill::Chain;
 use crate::digest::{update_all, Sha256};
 
 /// A batch of steps goes to its thread when it holds so many bytes, or so many steps.
@@ -42,8 +43,8 @@ pub(super) struct Step {
 
 /// What is to be done. Names are in the folder.
 pub(super) enum What {
-    /// Writes and digests bytes. `new`: the file is made.
-    Bytes { name: String, bytes: Vec<u8>, place: u64, new: bool },
+    /// Writes and digests bytes. `new`: the file is made; it begins with what `before` holds.
+    Bytes { name: String, bytes: Vec<u8>, place: u64, new: bool, before: Option<Chain> },
     /// Digests zeros that are not written; few, for they are made.
     Hole(u64),
     /// Appends to a table. `new`: the file is made.
@@ -110,7 +111,9 @@ impl Scribe {
     /// The next step of a stream.
     pub fn give(&mut self, step: Step) {
         let size = match &step.what {
-            What::Bytes { bytes, .. } => bytes.len(),
+            What::Bytes { bytes, before, .. } => {
+                bytes.len() + before.as_ref().map_or(0, |chain| chain.spilled.total as usize)
+            }
             What::Table { text, .. } => text.len(),
             _ => 0,
         };
@@ -266,7 +269,11 @@ impl Digests {
     fn take(&mut self, folder: &File, step: Step) -> io::Result<()> {
         let at = step.at;
         match step.what {
-            What::Bytes { name, bytes, place, new } => {
+            What::Bytes { name, mut bytes, place, new, before } => {
+                if let Some(before) = before {
+                    let all = before.read(&bytes)?;
+                    self.used.push(std::mem::replace(&mut bytes, all));
+                }
                 open(folder, &name, new, OFlags::empty())?.write_all_at(&bytes, place)?;
                 self.note(at, bytes);
             }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flowkeep_core::pipe::{self, Control, Passes};
+use flowkeep_core::pipe::{self, Control, FindPicked, Passes};
 use flowkeep_core::search::{Counts, Finder, Hit, Pattern, Wanted};
 use flowkeep_core::select::{Chosen, Sessions, UNCHOSEN};
 
 use super::listing::{begin_listing, end_listing, old};
 use super::report::FileReport;
 use super::{Error, Settings, Summary};
+use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;
 
@@ -22,6 +23,9 @@ pub struct Search {
     state: pipe::Find,
     /// Flows that must be there again.
     expected: Option<u32>,
+    /// The one capture has an index: where the flows' records lie, and the flows (number in the table and tag).
+    index: Option<(Arc<Index>, Vec<(u32, u32)>)>,
+    most: usize,
     /// Behind a carry: the chosen flows.
     chosen: Option<Behind>,
 }
@@ -78,7 +82,25 @@ impl Search {
         };
         let finder = Finder::new(pattern, wanted, most, MEMORY);
         let state = pipe::Find::new(settings.rules, settings.seed, finder);
-        Ok(Self { settings, state, expected, chosen: None })
+        Ok(Self { settings, state, expected, chosen: None, index: None, most })
+    }
+
+    /// These flows (numbers in the table, each with its tag) are picked by the index of the one capture, without a pass
+    /// over it.
+    pub fn use_index(&mut self, index: Arc<Index>, wanted: Vec<(u32, u32)>) {
+        self.index = Some((index, wanted));
+    }
+
+    fn pick(&mut self, control: &Control) -> Result<Option<FileReport>, Error> {
+        let Some((index, wanted)) = &self.index else { return Ok(None) };
+        let table = index.table().map_err(Error::Stale)?;
+        let mut found = FindPicked::new(&mut self.state.finder, &table, wanted);
+        index.pick(wanted, self.settings.options, &mut found, control)?;
+        if found.is_unsure(self.most) {
+            let why = "which hits in fragments are listed depends on when their first ones come";
+            return Err(Error::Stale(why.to_owned()));
+        }
+        Ok(Some(index.head().report.clone()))
     }
 
     /// The same behind the traffic of a carry, whose hash has the key of the settings: the flows are those of the carry and of
@@ -107,7 +129,7 @@ impl Search {
         let finder = Finder::new(pattern, wanted, most, MEMORY);
         let mut state = pipe::Find::new(settings.rules, settings.seed, finder);
         state.tracker = carry.tracker().clone();
-        Ok(Self { settings, state, expected: None, chosen })
+        Ok(Self { settings, state, expected: None, chosen, index: None, most })
     }
 
     /// Goes over the next capture; `-` is standard input. `beside`: its ledger. Also gives the position of its
@@ -118,6 +140,9 @@ impl Search {
         beside: Option<&Path>,
         control: &Control,
     ) -> Result<(FileReport, u64), Error> {
+        if let Some(report) = self.pick(control)? {
+            return Ok((report, 0));
+        }
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger, old) = old(path, beside, &self.settings, control)?;
         let start = begin_listing(&mut self.state.tracker, old.as_ref(), |_, _| {});
@@ -144,7 +169,11 @@ impl Search {
         let hits = self.state.finder.take_hits();
         let found = self.state.finder.found();
         let counts = self.state.finder.counts();
-        let flows = Flows::new(self.state.tracker.into_table(), None, None, 0);
+        let table = match &self.index {
+            Some((index, _)) => index.table().map_err(Error::Stale)?,
+            None => self.state.tracker.into_table(),
+        };
+        let flows = Flows::new(table, None, None, 0);
         if self.expected.is_some_and(|expected| expected != flows.table().len()) {
             return Err(Error::Usage(
                 "the captures changed while they were read: they hold other flows now; search again"
@@ -155,7 +184,8 @@ impl Search {
         let (mut ids, mut begins) = (vec![0; all.len()], Vec::with_capacity(all.len()));
         for (n, id) in flows.numbers(&all).map_err(Error::Usage)? {
             ids[n as usize] = id;
-            begins.push(names[n as usize]);
+            // Behind a carry flows are named; by an index nothing goes on.
+            begins.extend(names.get(n as usize));
         }
         let hits = hits.into_iter().map(|hit| (ids[hit.flow as usize], hit)).collect();
         let mut found: Vec<_> = found.into_iter().map(|(n, times)| (ids[n as usize], times)).collect();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use flowkeep_core::flow::client::client;
 use flowkeep_core::flow::NONE;
-use flowkeep_core::pipe::{self, Control, Deal, Listen, Outcome, Passes, Rebuild, Rebuilding, Tag, Trimmed};
+use flowkeep_core::pipe::{
+    self, Control, Deal, Listen, Outcome, Passes, Picked, Rebuild, Rebuilding, Tag, Trimmed,
+};
 use flowkeep_core::select::{Chosen, UNCHOSEN};
 use flowkeep_core::stream::{Event, Origin, Segment};
 
@@ -17,6 +19,7 @@ use super::pieces::Pieces;
 use super::report::FileReport;
 use super::spool::Spool;
 use super::{Error, Settings, Summary};
+use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;
 
@@ -66,6 +69,8 @@ pub struct Streams {
     rebuild: Rebuild<Drain>,
     /// The chosen flows and their ids by tag; `None`: all are taken as they come.
     chosen: Option<(Flows, Vec<u32>)>,
+    /// The one capture has an index: where the flows' records lie, and the flows (number in the table and tag).
+    index: Option<(Arc<Index>, Vec<(u32, u32)>)>,
 }
 
 /// One flow, rebuilt.
@@ -163,12 +168,27 @@ impl Streams {
         let rebuild = Rebuild::new(drain, plan);
         let Some((flows, ids)) = flows else {
             let tag = Tag::each(settings.rules, settings.seed);
-            return Ok(Self { settings, tag, rebuild, chosen: None });
+            return Ok(Self { settings, tag, rebuild, chosen: None, index: None });
         };
         let wanted = flows.numbers(&ids).map_err(Error::Usage)?;
         let chosen = Chosen::new(flows.table(), &wanted, settings.seed);
         let tag = Tag::new(Arc::new(chosen), settings.rules);
-        Ok(Self { settings, tag, rebuild, chosen: Some((flows.clone(), ids)) })
+        Ok(Self { settings, tag, rebuild, chosen: Some((flows.clone(), ids)), index: None })
+    }
+
+    /// The flows are picked by the index of the one capture, without a pass over it.
+    pub fn use_index(&mut self, index: Arc<Index>) -> std::result::Result<(), Error> {
+        if let Some((flows, ids)) = &self.chosen {
+            self.index = Some((index, flows.numbers(ids).map_err(Error::Usage)?));
+        }
+        Ok(())
+    }
+
+    fn pick(&mut self, number: u32, control: &Control) -> std::result::Result<Option<FileReport>, Error> {
+        let Some((index, wanted)) = &self.index else { return Ok(None) };
+        self.rebuild.begin_file(number);
+        index.pick(wanted, self.settings.options, &mut Picked(&mut self.rebuild), control)?;
+        Ok(Some(index.head().report.clone()))
     }
 
     /// Goes on behind the traffic of a carry, whose hash has the key of the settings; the flows are those of the carry and of
@@ -202,6 +222,9 @@ impl Streams {
         last: bool,
         control: &Control,
     ) -> std::result::Result<FileReport, Error> {
+        if let Some(report) = self.pick(number, control)? {
+            return Ok(report);
+        }
         let mut source = Source::open(path, control).map_err(Error::Open)?;
         let (ledger, old) = old(path, beside, &self.settings, control)?;
         self.tag.begin_file();

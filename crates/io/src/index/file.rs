@@ -19,7 +19,7 @@ use super::bytes::{Broken, Get, Put};
 
 const MAGIC: [u8; 8] = *b"FKINDEX\n";
 /// Version of the layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const HEAD: u64 = 12;
 const TAIL: u64 = 24;
 const DIGEST: usize = 16;

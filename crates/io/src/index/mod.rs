@@ -28,7 +28,7 @@ use flowkeep_core::pipe::{Chunk, Control, Expected, Misfit, Pick, Take};
 
 use self::bytes::Broken;
 use self::file::{Parts, Writer};
-use self::places::{Place, Reader, RUN};
+use self::places::{at_signed, Place, Reader, Step, RUN};
 use self::stamp::Stamp;
 use crate::dataset::Error;
 
@@ -198,25 +198,26 @@ impl Index {
                 next += 1;
                 self.parts.read(next, places::MOST)
             });
-            let mut before = 0_u64;
+            let mut before = Step::default();
             for (n, flow) in (first..first + flows).zip(self.block(block)?) {
                 let Some(&(_, tag)) = tags.get(at).filter(|t| t.0 < first + flows) else { break };
                 let wanted = tags[at].0 == n;
-                let mut end = 0;
+                let (mut end, mut after) = (0, 0_u64);
                 for i in 0..flow.packets() {
-                    let (gap, len) = reader.step()?;
-                    let start = if i == 0 {
-                        before = before.wrapping_add(((gap >> 1) as i64 ^ -((gap & 1) as i64)) as u64);
-                        before
-                    } else {
-                        gap.saturating_add(end)
-                    };
+                    let Step { mut gap, len, mut between } = reader.step()?;
+                    if i == 0 {
+                        gap = at_signed(before.gap, gap);
+                        between = at_signed(before.between, between);
+                        before = Step { gap, len, between };
+                    }
+                    let (start, number) = (gap.saturating_add(end), between.saturating_add(after));
                     end = self.end_of(start, len)?;
+                    after = self.after(number)?;
                     if wanted && places.len() as u64 == MOST_PICKED {
                         return Err("it has more places than can be picked".to_owned());
                     }
                     if wanted {
-                        places.push(Place { start, len, tag });
+                        places.push(Place { start, len, number, tag });
                     }
                 }
                 if wanted {
@@ -240,6 +241,14 @@ impl Index {
         Ok(end)
     }
 
+    /// The number after that of a record.
+    fn after(&self, number: u64) -> Result<u64, String> {
+        if number >= self.head.report.stats.packets {
+            return Err("its places name more records than there are".to_owned());
+        }
+        Ok(number + 1)
+    }
+
     fn gaps(&self) -> Result<Vec<Place>, String> {
         let mut part = 0;
         let mut reader = Reader::new(self.head.gaps, || {
@@ -248,10 +257,10 @@ impl Index {
         });
         let (mut gaps, mut end) = (Vec::new(), 0_u64);
         for _ in 0..self.head.gaps {
-            let (gap, len) = reader.step()?;
+            let Step { gap, len, .. } = reader.step()?;
             let start = end.saturating_add(gap);
             end = self.end_of(start, len)?;
-            gaps.push(Place { start, len, tag: u32::MAX });
+            gaps.push(Place { start, len, number: 0, tag: u32::MAX });
         }
         Ok(gaps)
     }
@@ -291,7 +300,9 @@ impl Index {
                 return Err(Error::Cancelled);
             }
             let (mut n, mut sum) = (0, 0);
-            while n < rest.len() && (n == 0 || sum + u64::from(rest[n].len) <= BATCH) {
+            let first = rest.iter().find(|p| p.tag != u32::MAX).map_or(0, |p| p.number);
+            let near = |p: &Place| p.number.saturating_sub(first) <= u64::from(u32::MAX);
+            while n < rest.len() && (n == 0 || sum + u64::from(rest[n].len) <= BATCH && near(&rest[n])) {
                 sum += u64::from(rest[n].len);
                 n += 1;
             }
@@ -426,7 +437,7 @@ impl Take for Nowhere {
 
 fn expect(place: &Place, keys: &[Key]) -> Expected {
     match keys.get(place.tag as usize) {
-        Some(&key) => Expected::Record { len: place.len, tag: place.tag, key },
+        Some(&key) => Expected::Record { len: place.len, number: place.number, tag: place.tag, key },
         None => Expected::Blocks(place.len),
     }
 }

@@ -1,11 +1,11 @@
-//! Places of records as parts of an index: distance from the record before, and length.
+//! Places of records as parts of an index: distance from the record before, length, and the number of records between.
 
 use super::bytes::{Broken, Get, Put};
 
 /// Places of a part at most.
 pub const RUN: usize = 1 << 16;
-/// Bytes of such a part at most: a length has five at most, a distance ten.
-pub const MOST: usize = RUN * 15 + 10;
+/// Bytes of such a part at most: a length has five at most, the others ten.
+pub const MOST: usize = RUN * 25 + 20;
 
 /// A record, or a run of blocks that are no packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,20 +14,45 @@ pub struct Place {
     pub start: u64,
     /// Bytes.
     pub len: u32,
+    /// Which record of the capture it is, from 0.
+    pub number: u64,
     /// The tag of its flow.
     pub tag: u32,
 }
 
-/// Writes at most [`RUN`] places, distances first: like stands by like and packs better.
-pub fn encode(steps: &[(u64, u32)]) -> Vec<u8> {
-    let mut gaps = Put::default();
-    let mut put = Put::default();
-    for &(gap, _) in steps {
-        gaps.number(gap);
+/// From one record to the next one of its flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes between the two. For the first one of a flow: from the begin of that of the flow before, see [`signed`].
+    pub gap: u64,
+    /// Bytes of the record.
+    pub len: u32,
+    /// Records between the two, of whatever flow. For the first one likewise.
+    pub between: u64,
+}
+
+/// A distance that may be backwards.
+pub fn signed(from: u64, to: u64) -> u64 {
+    let distance = to.wrapping_sub(from) as i64;
+    ((distance << 1) ^ (distance >> 63)) as u64
+}
+
+/// What lies at such a distance.
+pub fn at_signed(from: u64, distance: u64) -> u64 {
+    from.wrapping_add(((distance >> 1) as i64 ^ -((distance & 1) as i64)) as u64)
+}
+
+/// Writes at most [`RUN`] places in columns: like stands by like and packs better.
+pub fn encode(steps: &[Step]) -> Vec<u8> {
+    let (mut gaps, mut between, mut put) = (Put::default(), Put::default(), Put::default());
+    for step in steps {
+        gaps.number(step.gap);
+        between.number(step.between);
     }
     put.bytes(&gaps.0);
-    for &(_, len) in steps {
-        put.number(len.into());
+    put.bytes(&between.0);
+    for step in steps {
+        put.number(step.len.into());
     }
     put.0
 }
@@ -36,44 +61,44 @@ pub fn encode(steps: &[(u64, u32)]) -> Vec<u8> {
 pub struct Reader<F> {
     next: F,
     left: u64,
-    gaps: Vec<u64>,
-    lens: Vec<u32>,
+    steps: Vec<Step>,
     at: usize,
 }
 
 impl<F: FnMut() -> Result<Vec<u8>, String>> Reader<F> {
     /// `places` in all.
     pub fn new(places: u64, next: F) -> Self {
-        Self { next, left: places, gaps: Vec::new(), lens: Vec::new(), at: 0 }
+        Self { next, left: places, steps: Vec::new(), at: 0 }
     }
 
-    /// The next distance and length.
+    /// The next one.
     #[inline]
-    pub fn step(&mut self) -> Result<(u64, u32), String> {
-        if self.at == self.gaps.len() {
+    pub fn step(&mut self) -> Result<Step, String> {
+        if self.at == self.steps.len() {
             let n = self.left.min(RUN as u64) as usize;
             let bytes = (self.next)()?;
             self.fill(&bytes, n).map_err(|Broken(why)| format!("its places are broken: {why}"))?;
             self.left -= n as u64;
             self.at = 0;
         }
-        let (Some(&gap), Some(&len)) = (self.gaps.get(self.at), self.lens.get(self.at)) else {
+        let Some(&step) = self.steps.get(self.at) else {
             return Err("its places are broken: there are more records than places".to_owned());
         };
         self.at += 1;
-        Ok((gap, len))
+        Ok(step)
     }
 
     fn fill(&mut self, bytes: &[u8], n: usize) -> Result<(), Broken> {
         let mut get = Get(bytes);
         let mut gaps = Get(get.bytes()?);
-        self.gaps.clear();
-        self.lens.clear();
+        let mut between = Get(get.bytes()?);
+        self.steps.clear();
         for _ in 0..n {
-            self.gaps.push(gaps.number()?);
-            self.lens.push(get.small()?);
+            let step = Step { gap: gaps.number()?, len: get.small()?, between: between.number()? };
+            self.steps.push(step);
         }
         gaps.end()?;
+        between.end()?;
         get.end()
     }
 }

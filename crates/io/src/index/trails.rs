@@ -1,5 +1,7 @@
 //! Where each flow's records lie, collected while the capture is read.
 
+use super::places::Step;
+
 /// Bytes of a page; cells never reach over its end.
 const PAGE: usize = 1 << 20;
 /// Cells are found by their place in units of this many bytes.
@@ -11,11 +13,13 @@ const LARGEST: u16 = 4096;
 /// Bytes at the begin of a cell: the place of the next one.
 const LINK: u16 = 4;
 
-/// What is kept of one flow: 24 bytes, and its cells.
+/// What is kept of one flow: 32 bytes, and its cells.
 #[derive(Clone, Copy, Default)]
 struct Trail {
     /// End of its last record.
     end: u64,
+    /// The number after that of its last record.
+    next: u64,
     first: u32,
     cell: u32,
     size: u16,
@@ -23,7 +27,7 @@ struct Trail {
 }
 
 /// The records of all flows: per record its distance from the flow's record before (from the begin of the
-/// capture for the first one) and its length, in cells of growing size.
+/// capture for the first one), its length, and how many records stand between, in cells of growing size.
 #[derive(Default)]
 pub struct Trails {
     trails: Vec<Trail>,
@@ -34,8 +38,9 @@ pub struct Trails {
 }
 
 impl Trails {
-    /// Notes the next record of a flow. Records of one flow come in the order of the capture.
-    pub fn add(&mut self, flow: u32, start: u64, len: u32) {
+    /// Notes the next record of a flow, which is record `number` of the capture, from 0. Records of one flow come in
+    /// the order of the capture.
+    pub fn add(&mut self, flow: u32, start: u64, len: u32, number: u64) {
         let flow = flow as usize;
         if self.trails.len() <= flow {
             self.trails.resize(flow + 1, Trail::default());
@@ -44,7 +49,10 @@ impl Trails {
         let gap = start.wrapping_sub(trail.end);
         self.number(&mut trail, gap);
         self.number(&mut trail, u64::from(len));
+        let between = number.wrapping_sub(trail.next);
+        self.number(&mut trail, between);
         trail.end = start + u64::from(len);
+        trail.next = number + 1;
         self.trails[flow] = trail;
     }
 
@@ -53,7 +61,7 @@ impl Trails {
         self.full
     }
 
-    /// The records of a flow: distance and length.
+    /// The records of a flow.
     pub fn of(&self, flow: u32) -> Steps<'_> {
         let trail = self.trails.get(flow as usize).copied().unwrap_or_default();
         Steps { trails: self, trail, cell: trail.first, size: FIRST, at: LINK }
@@ -149,10 +157,10 @@ impl Steps<'_> {
 }
 
 impl Iterator for Steps<'_> {
-    type Item = (u64, u32);
+    type Item = Step;
 
-    fn next(&mut self) -> Option<(u64, u32)> {
-        Some((self.number()?, self.number()? as u32))
+    fn next(&mut self) -> Option<Step> {
+        Some(Step { gap: self.number()?, len: self.number()? as u32, between: self.number()? })
     }
 }
 
@@ -169,18 +177,19 @@ mod tests {
             // The first flow has most records; number 49 never has one.
             let flow = if i % 3 == 0 { (i * i % 49) as u32 } else { 0 };
             let len = 60 + (i * 7 % 1500) as u32;
-            trails.add(flow, start, len);
-            model[flow as usize].push((start, len));
+            let number = i * 3;
+            trails.add(flow, start, len, number);
+            model[flow as usize].push((start, len, number));
             start += u64::from(len) + if i % 1000 == 0 { 1 << 33 } else { 0 };
         }
         for (flow, records) in model.iter().enumerate() {
-            let mut end = 0;
-            let found: Vec<(u64, u32)> = trails
+            let (mut end, mut next) = (0, 0);
+            let found: Vec<(u64, u32, u64)> = trails
                 .of(flow as u32)
-                .map(|(gap, len)| {
-                    let start = end + gap;
-                    end = start + u64::from(len);
-                    (start, len)
+                .map(|step| {
+                    let (start, number) = (end + step.gap, next + step.between);
+                    (end, next) = (start + u64::from(step.len), number + 1);
+                    (start, step.len, number)
                 })
                 .collect();
             assert_eq!(&found, records, "flow {flow}");
