@@ -11,6 +11,7 @@ import flowkeep as fk
 import pytest
 from flowkeep import cluster
 from flowkeep.cluster import fold
+from flowkeep.cluster.run import workers
 from flowkeep.cut import CutPolicy
 from flowkeep.errors import UsageError
 from flowkeep.ops.extract import ExtractPlan, extract
@@ -26,6 +27,7 @@ from tests.props.traffic import traffic
 from tests.wire import Packet
 
 from .data import conversation, spread, told, trimmed_before
+from .grid import until
 
 
 def compare(
@@ -70,12 +72,14 @@ def test_any_traffic(
 
 def test_any_number_of_workers(client: Any, tmp_path: Path) -> None:
     try:
-        for workers in (1, 3, 6):
-            client.cluster.scale(workers)
-            client.wait_for_workers(workers, timeout=60)
-            compare(client, conversation(), 7, 3000, workers % 2 == 0, tmp_path / str(workers), workers)
+        for count in (1, 3, 6):
+            client.cluster.scale(count)
+            client.wait_for_workers(count, timeout=60)
+            compare(client, conversation(), 7, 3000, count % 2 == 0, tmp_path / str(count), count)
     finally:
         client.cluster.scale(2)
+        # A cluster that is closed while workers still leave it stumbles over them.
+        until(lambda: len(workers(client)) == 2 and len(client.cluster.workers) == 2)
 
 
 def test_a_client_in_python(client: Any, tmp_path: Path) -> None:
