@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _native
 from ..errors import BusyError, LakeError, UsageError
 from ..flow import Flows, ReadOptions
-from ..identify import load_models
+from ..identify import listed, load_models
 from ..lake import write as _write
 from ..lake.compact import TARGET, Compacted
 from ..lake.compact import compact as _compact
@@ -81,9 +81,9 @@ def write_lake(
 ) -> LakeReport:
     """List the flows of a data set into a lake, each with the captures that hold its packets.
 
-    The same captures with the same options are the same data set: it is written once. Raises UsageError when one of the
-    captures is in another data set of the lake, OSError and FlowkeepError for a capture that cannot be read, OutputError;
-    nothing is visible then.
+    The same captures with the same options are the same data set: it is written once. Raises UsageError
+    when one of the captures is in another data set of the lake, OSError and FlowkeepError for a capture that
+    cannot be read, OutputError; nothing is visible then.
     """
     options = options or ReadOptions()
     for capture in found.captures:
@@ -128,7 +128,8 @@ def write(
     *,
     skipped: Iterable[tuple[Place, str]] = (),
 ) -> LakeReport:
-    """Write listed flows into a lake. ``table`` is what :func:`capture_table` gives. Raises UsageError, OutputError."""
+    """Write listed flows into a lake. ``table`` is what :func:`capture_table` gives. Raises
+    UsageError, OutputError."""
     staged = _write.begin(lake, dataset)
     try:
         _write.add(staged, flows, parts, table["capture"].to_list())
@@ -140,8 +141,8 @@ def write(
 
 
 def _local(captures: Iterable[Capture]) -> list[Path]:
-    """Where captures lie. Raises UsageError for URLs: a lake names captures to open, and who made its files could
-    name any server."""
+    """Where captures lie. Raises UsageError for URLs: a lake names captures to open, and who made its files
+    could name any server."""
     for capture in captures:
         if isinstance(capture.path, Url):
             raise UsageError(
@@ -159,7 +160,8 @@ def _ids(captures: list[Capture], names: list[str]) -> list[str]:
             own = digest(name, os.path.abspath(capture.path))
         if own in ids:
             raise UsageError(
-                f"{safe(capture.path)} is a copy of {safe(ids[own])}: its packets would count twice; name one of them"
+                f"{safe(capture.path)} is a copy of {safe(ids[own])}: its packets would count "
+                f"twice; name one of them"
             )
         ids[own] = capture.path
     return list(ids)
@@ -167,7 +169,7 @@ def _ids(captures: list[Capture], names: list[str]) -> list[str]:
 
 def _settings(options: ReadOptions, details: bool, identify: bool, seed: int) -> dict[str, Any]:
     sessions = {key: value for key, value in options.sessions().items() if key != "jobs"}
-    models = [Path(model).name for model in options.models]
+    models = [Path(model).name for model in listed(options.models)]
     return {
         **sessions, "filter": options.filter, "details": details, "identify": identify, "models": models,
         "community_seed": seed,
@@ -207,7 +209,8 @@ def _text(path: str) -> str:
 
 
 def compact_lake(lake: Path, *, target: int = TARGET, progress: Progress | None = None) -> Compacted:
-    """Join small files of a lake into sorted ones of about ``target`` bytes. Raises LakeError, OutputError."""
+    """Join small files of a lake into sorted ones of about ``target`` bytes. Raises LakeError,
+    OutputError."""
     check(lake)
     return _compact(lake, target=target, progress=progress)
 
@@ -231,7 +234,8 @@ def describe_lake(lake: Path) -> LakeInfo:
     missing = [path for path in table["path"].unique(maintain_order=True).to_list() if not _is_there(path)]
     return LakeInfo(
         lake, len(known), len(table), int(table["size"].sum()), len({file.hour_ns for file in there}),
-        len(there), sum(file.size for file in there), flows, times["first_ts"][0], times["last_ts"][0], missing,
+        len(there), sum(file.size for file in there), flows, times["first_ts"][0],
+        times["last_ts"][0], missing,
     )  # fmt: skip
 
 
@@ -240,6 +244,6 @@ def _is_there(path: str | None) -> bool:
 
 
 __all__ = [
-    "Compacted", "LakeError", "LakeInfo", "LakeReport", "capture_table", "compact_lake", "describe_lake", "write",
-    "write_lake",
+    "Compacted", "LakeError", "LakeInfo", "LakeReport", "capture_table", "compact_lake",
+    "describe_lake", "write", "write_lake",
 ]  # fmt: skip
