@@ -23,14 +23,14 @@ enum Target {
 }
 
 /// Flows that are picked by an index: number in the table and tag.
-type Picked = (Arc<Index>, Vec<(u32, u32)>);
+pub(super) type ByIndex = (Arc<Index>, Vec<(u32, u32)>);
 
 /// Captures being taken apart.
 pub struct Extract {
     settings: Settings,
     tag: pipe::Tag,
     /// Where the flows' records lie, and the flows.
-    index: Option<Picked>,
+    index: Option<ByIndex>,
     target: Target,
 }
 

@@ -7,6 +7,7 @@ use flowkeep_core::pipe::{self, Control, FindPicked, Passes};
 use flowkeep_core::search::{Counts, Finder, Hit, Pattern, Wanted};
 use flowkeep_core::select::{Chosen, Sessions, UNCHOSEN};
 
+use super::extract::ByIndex;
 use super::listing::{begin_listing, end_listing, old};
 use super::report::FileReport;
 use super::{Error, Settings, Summary};
@@ -24,7 +25,7 @@ pub struct Search {
     /// Flows that must be there again.
     expected: Option<u32>,
     /// The one capture has an index: where the flows' records lie, and the flows (number in the table and tag).
-    index: Option<(Arc<Index>, Vec<(u32, u32)>)>,
+    index: Option<ByIndex>,
     most: usize,
     /// Behind a carry: the chosen flows.
     chosen: Option<Behind>,

@@ -12,6 +12,7 @@ use flowkeep_core::pipe::{
 use flowkeep_core::select::{Chosen, UNCHOSEN};
 use flowkeep_core::stream::{Event, Origin, Segment};
 
+use super::extract::ByIndex;
 use super::listing::{begin_listing, end_listing, old, Old};
 use super::manifest::{self, Totals};
 use super::noted::Stream;
@@ -70,7 +71,7 @@ pub struct Streams {
     /// The chosen flows and their ids by tag; `None`: all are taken as they come.
     chosen: Option<(Flows, Vec<u32>)>,
     /// The one capture has an index: where the flows' records lie, and the flows (number in the table and tag).
-    index: Option<(Arc<Index>, Vec<(u32, u32)>)>,
+    index: Option<ByIndex>,
 }
 
 /// One flow, rebuilt.

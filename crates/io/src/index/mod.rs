@@ -301,7 +301,7 @@ impl Index {
             }
             let (mut n, mut sum) = (0, 0);
             let first = rest.iter().find(|p| p.tag != u32::MAX).map_or(0, |p| p.number);
-            let near = |p: &Place| p.number.saturating_sub(first) <= u64::from(u32::MAX);
+            let near = |p: &Place| u32::try_from(p.number.saturating_sub(first)).is_ok();
             while n < rest.len() && (n == 0 || sum + u64::from(rest[n].len) <= BATCH && near(&rest[n])) {
                 sum += u64::from(rest[n].len);
                 n += 1;
