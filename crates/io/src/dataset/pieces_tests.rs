@@ -9,7 +9,7 @@ use flowkeep_core::pipe::Listen;
 use flowkeep_core::stream::{Event, GapReason, Kind, Origin};
 
 use super::super::noted::Piece;
-use super::{Gaps, Pieces, PiecesPlan, Spill};
+use super::{Gaps, Pieces, PiecesPlan, Spill, Spilled};
 
 /// A folder that is taken away in the end.
 struct Folder(PathBuf);
@@ -43,7 +43,7 @@ fn written(gaps: Gaps, frames: bool, most: usize) -> (Told, bool) {
     for frame in 1..6_000 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let at = (state >> 33) as usize % 100;
-        let long = at % 10 == 0;
+        let long = at.is_multiple_of(10);
         let length = 1 + (state >> 40) as usize % if long { 9_000 } else { 700 };
         let origin = Origin { frame, ts: frame as i64, ..Origin::default() };
         let mut say = |kind| {
@@ -100,5 +100,5 @@ fn what_cannot_be_written_is_an_error() {
     let folder = Folder::new();
     let gone = folder.0.join("gone");
     let mut spill = Spill::new();
-    assert!(spill.put(&gone, Default::default(), b"bytes").is_err());
+    assert!(spill.put(&gone, Spilled::default(), b"bytes").is_err());
 }

@@ -130,7 +130,7 @@ mod tests {
         let mut spilled = vec![Spilled::default(); 20];
         for i in 0..4_000_usize {
             let n = i * i % 20;
-            let bytes: Vec<u8> = (0..1 + i * 7 % 900).map(|x| (x + i) as u8).collect();
+            let bytes: Vec<u8> = (0..=(i * 7 % 900)).map(|x| (x + i) as u8).collect();
             spilled[n] = spill.put(&folder, spilled[n], &bytes).unwrap();
             model[n].extend(bytes);
         }
