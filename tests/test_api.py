@@ -82,7 +82,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 def test_every_error_has_a_status_and_a_meaning_of_its_own() -> None:
     classes = [e for e in vars(errors).values() if inspect.isclass(e) and issubclass(e, fk.FlowkeepError)]
-    assert len({e.exit_status for e in classes}) == len(classes) == 10
+    assert len({e.exit_status for e in classes}) == len(classes) == 13
     assert all(vars(e).get("__doc__") and e.exit_status >= 2 for e in classes)
     tree = inspect.getdoc(errors) or ""
     assert all(f"{e.__name__} ({e.exit_status})" in tree for e in classes)

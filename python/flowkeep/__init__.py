@@ -24,19 +24,23 @@ if TYPE_CHECKING:
     from .dataset import open as open
     from .errors import BusyError as BusyError
     from .errors import CacheError as CacheError
+    from .errors import ClusterError as ClusterError
     from .errors import DamagedError as DamagedError
     from .errors import FlowkeepError as FlowkeepError
     from .errors import IndexMisfitError as IndexMisfitError
+    from .errors import LakeError as LakeError
     from .errors import LedgerError as LedgerError
     from .errors import ModelError as ModelError
     from .errors import NotACaptureError as NotACaptureError
     from .errors import OutputError as OutputError
+    from .errors import SummaryError as SummaryError
     from .errors import UsageError as UsageError
     from .flow import Flows as Flows
     from .flow import ReadOptions as ReadOptions
     from .ops.extract import ExtractReport as ExtractReport
     from .ops.index import IndexReport as IndexReport
     from .ops.info import InfoReport as InfoReport
+    from .ops.lake import LakeReport as LakeReport
     from .ops.learn import LearnReport as LearnReport
     from .ops.streams import StreamsReport as StreamsReport
     from .ops.trim import TrimReport as TrimReport
@@ -49,6 +53,7 @@ _WHERE = {
     "BusyError": "errors",
     "Cache": "cache.memory",
     "CacheError": "errors",
+    "ClusterError": "errors",
     "Curve": "cache.curve",
     "CutPolicy": "cut",
     "DamagedError": "errors",
@@ -60,6 +65,8 @@ _WHERE = {
     "Flows": "flow",
     "IndexReport": "ops.index",
     "InfoReport": "ops.info",
+    "LakeError": "errors",
+    "LakeReport": "ops.lake",
     "LearnReport": "ops.learn",
     "LedgerError": "errors",
     "ModelError": "errors",
@@ -68,6 +75,7 @@ _WHERE = {
     "ReadOptions": "flow",
     "Stream": "stream",
     "StreamsReport": "ops.streams",
+    "SummaryError": "errors",
     "TrimReport": "ops.trim",
     "UsageError": "errors",
     "learn": "dataset",
@@ -76,10 +84,11 @@ _WHERE = {
 }
 
 __all__ = [
-    "BusyError", "Cache", "CacheError", "Curve", "CutPolicy", "DamagedError", "Dataset", "ExtractReport",
-    "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport", "LearnReport",
-    "LedgerError", "ModelError", "NotACaptureError", "OutputError", "ReadOptions", "Stream", "StreamsReport",
-    "TrimReport", "UsageError", "__version__", "learn", "merge_models", "open",
+    "BusyError", "Cache", "CacheError", "ClusterError", "Curve", "CutPolicy", "DamagedError", "Dataset",
+    "ExtractReport", "FlowQuery", "FlowkeepError", "Flows", "IndexMisfitError", "IndexReport", "InfoReport",
+    "LakeError", "LakeReport", "LearnReport", "LedgerError", "ModelError", "NotACaptureError",
+    "OutputError", "ReadOptions", "Stream", "StreamsReport", "SummaryError", "TrimReport", "UsageError",
+    "__version__", "learn", "merge_models", "open",
 ]  # fmt: skip
 
 

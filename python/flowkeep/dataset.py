@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .cut import CutPolicy
@@ -17,6 +18,7 @@ from .ops import flows as _flows
 from .ops import hosts as _hosts
 from .ops import index as _index
 from .ops import info as _info
+from .ops import lake as _lake
 from .ops import learn as _learn
 from .ops import one_stream as _one_stream
 from .ops import services as _services
@@ -110,6 +112,20 @@ class Dataset:
             )  # fmt: skip
         return _flows.list_flows(
             self._found, options, details=details, identify=identify, community_seed=community_seed,
+            progress=progress,
+        )  # fmt: skip
+
+    def lake(
+        self, folder: PathLike, *, details: bool = False, identify: bool = False, models: Given = (),
+        progress: Progress | None = None,
+    ) -> _lake.LakeReport:  # fmt: skip
+        """List the flows into a lake: Parquet by day and hour, with the captures that hold each flow.
+
+        Raises UsageError when a capture is in another data set of the lake, OSError, NotACaptureError,
+        OutputError.
+        """
+        return _lake.write_lake(
+            self._found, Path(folder), self._with(models), details=details, identify=identify,
             progress=progress,
         )  # fmt: skip
 

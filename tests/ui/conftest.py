@@ -112,6 +112,11 @@ class Looked:
 
     def picture(self, name: str) -> None:
         PICTURES.mkdir(exist_ok=True)
+        # What fades in is to be seen whole.
+        self.page.wait_for_function(
+            "!document.querySelector('[class*=-enter-]') && "
+            "document.getAnimations().every((a) => !(a instanceof CSSTransition) || a.playState !== 'running')"
+        )
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
     def shown(self, text: str) -> None:

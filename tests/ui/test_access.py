@@ -111,10 +111,9 @@ def test_text_stands_out_and_nothing_is_cut_off(
         else:
             look.page.locator(".fk-capture" if open_ == "packets" else "[aria-label=Columns]:visible").click()
         look.page.wait_for_selector(".q-menu, .q-dialog__inner")
-        look.page.wait_for_timeout(400)  # it fades in
+        look.picture(f"{theme}-{size[0]}-{open_}")  # which waits until it has faded in
         assert not look.page.evaluate(CONTRAST, 4.5)["poor"], open_
         assert not look.page.evaluate(NAMELESS), open_
-        look.picture(f"{theme}-{size[0]}-{open_}")
         look.page.keyboard.press("Escape")
         look.page.wait_for_selector(".q-menu, .q-dialog__inner", state="detached")
     look.close()
@@ -154,7 +153,7 @@ def test_every_page_is_walked_by_tab_with_a_focus_that_is_seen(served: Served, c
                     return (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none" ||
                         parseFloat(after.borderTopWidth) >= 1 && after.content !== "none" || (r.matches(".q-focus-helper") && Number(s.opacity) > 0);
                 });
-                return { what: e.getAttribute("aria-label") || e.labels?.[0]?.innerText.split(/\\W/)[0] || e.innerText?.slice(0, 30) || e.tagName, ring };
+                return { what: e.getAttribute("aria-label") || e.closest("[role=slider]")?.getAttribute("aria-label") || e.labels?.[0]?.innerText.split(/\\W/)[0] || e.innerText?.slice(0, 30) || e.tagName, ring };
             }""")
             if now is None:
                 break

@@ -69,6 +69,7 @@ def test_the_loop(look: Looked, capture: Path) -> None:
     look.picture("flows")
     # Hide what is normal: with the menu of a row, then by a filter.
     page.get_by_text("10.0.0.53").first.click(button="right")
+    page.wait_for_selector("text=Copy as text")
     look.picture("row-menu")
     page.get_by_text("Hide port 53/udp").click()
     look.shown("2 of 32 flows")

@@ -11,7 +11,7 @@ import pytest
 from flowkeep.ui.table import Chosen, Ordered, Step
 from flowkeep.ui.view import Sort
 from flowkeep.ui.window import key_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FEW = st.sampled_from(
@@ -50,6 +50,7 @@ def plainly(kind: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(data=st.data(), descending=st.booleans(), nulls=st.booleans())
 def test_a_page_is_a_part_of_the_whole(kind: str, data: st.DataObject, descending: bool, nulls: bool) -> None:
     dtype, values = KINDS[kind]

@@ -51,6 +51,11 @@ def look(served: Served, chromium: Any) -> Iterator[Looked]:
     made.close()
 
 
+def settled(look: Looked, text: str) -> None:
+    """Wait until a menu with this text is there."""
+    look.page.wait_for_selector(f"[role=menuitem]:has-text('{text}')")
+
+
 def test_addresses_services_and_names_are_completed_by_keyboard(look: Looked) -> None:
     page = look.page
     page.keyboard.press("b")
@@ -120,6 +125,7 @@ def test_hosts_of_many_rows_are_hidden_or_shown_alone(look: Looked) -> None:
     page.locator(".ag-row").nth(1).click(modifiers=["Shift"])
     page.wait_for_selector(".fk-capture:has-text('2 flows')")
     page.locator(".ag-row").nth(1).click(button="right")
+    settled(look, "Hide these 3 hosts")
     look.picture("row-menu-many")
     page.get_by_role("button", name="Show these 3 hosts alone").click()
     page.wait_for_selector("text=shown alone:")
@@ -277,6 +283,7 @@ def test_packets_lie_in_a_file_whose_path_is_copied(served: Served, chromium: An
     page.locator(".ag-row", has_text="192.0.2.80").click()
     page.wait_for_selector(".fk-capture:has-text('1 flow')")
     page.locator(".fk-capture").click()
+    settled(look, "Copy path of a file")
     look.picture("packets-menu")
     page.get_by_text("Copy path of a file").click()
     page.wait_for_selector(".q-notification:has-text('path copied')")

@@ -77,13 +77,15 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", re.ASCII)
     "-j", "--jobs", type=click.IntRange(0, 1024), default=0, metavar="N", help="Threads; 0: one per core."
 )
 def find(
-    lake: Path, what: tuple[str, ...], ports: tuple[int, ...], at: Any, since: Any, until: Any, where: str | None,
+    lake: Path, what: tuple[str, ...], ports: tuple[int, ...], at: Any, since: Any, until: Any,
+    where: str | None,
     only_captures: bool, form: str | None, output: str, sort: str | None, ascending: bool, limit: int | None,
     force: bool, jobs: int,
 ) -> int:  # fmt: skip
     """Find flows in a lake, the captures that hold them, and their packets.
 
-    WHAT is an address, a network, a Community ID, or the name of a server (a name below it will do). Of several of one
+    WHAT is an address, a network, a Community ID, or the name of a server (a name below it will
+    do). Of several of one
     kind any will do; what is of different kinds must all be met.
 
     Captures are opened only for packets, and only those that hold some.

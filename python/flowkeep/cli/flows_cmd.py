@@ -108,7 +108,8 @@ def _into_lake(
         raise UsageError("a lake is a folder: name it with -o LAKE/")
     if listed["--cluster"] is not None:
         raise UsageError(
-            "--cluster does not go with a lake yet: summaries do not tell which capture holds what of a flow; "
+            "--cluster does not go with a lake yet: summaries do not tell which capture holds what "
+            "of a flow; "
             "leave it away"
         )
     if is_url(output):
@@ -116,7 +117,8 @@ def _into_lake(
     if any(listed.values()) or query(given, paths) or listed["--limit"] is not None:
         which = next((name for name, value in listed.items() if value), "a choice of flows")
         raise UsageError(
-            f"{which} does not go with a lake: it holds all flows of its captures, so that flowkeep find can tell where "
+            f"{which} does not go with a lake: it holds all flows of its captures, so that flowkeep "
+            f"find can tell where "
             "each one begins; ask it with flowkeep find"
         )
     with ProgressBar("reading", quiet=given["quiet"]) as bar:

@@ -20,7 +20,8 @@ folder = click.argument("folder", metavar="LAKE", type=click.Path(path_type=Path
 def lake() -> None:
     """Look after a lake: flows of many captures as Parquet files.
 
-    A lake is made by flowkeep flows PATH... -o LAKE/, and asked by flowkeep find, or by any program that reads Parquet.
+    A lake is made by flowkeep flows PATH... -o LAKE/, and asked by flowkeep find, or by any
+    program that reads Parquet.
 
     \b
     flowkeep flows captures/ -o lake/

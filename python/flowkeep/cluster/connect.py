@@ -66,9 +66,11 @@ def checked(client: Client) -> Client:
     """The client, when it has workers and all of them have this flowkeep. Raises ClusterError."""
     try:
         client.wait_for_workers(1, timeout=_PATIENCE_S)
-        found = client.run(_version)
+        found = client.run(_version, on_error="ignore")
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"the cluster has no worker that answers: {error}") from error
+    if not found:
+        raise ClusterError("the cluster has no worker that answers")
     others = {version for version in found.values() if version != __version__}
     if others:
         worker = next(name for name, version in found.items() if version != __version__)

@@ -166,7 +166,8 @@ def _probes(client: Client, where: Where) -> list[_native.Probe] | None:
     """How the captures begin, when they are not here."""
     if not any(where.workers):
         return None
-    captures, found = where.found.captures, dict[int, _native.Probe]()
+    captures = where.found.captures
+    found: dict[int, _native.Probe] = {}
     tasks = [
         Task(f"probe-{n}", _probe, (os.fspath(capture.path),), 0, where.workers[n])
         for n, capture in enumerate(captures)

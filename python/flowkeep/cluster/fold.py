@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PART = 4_000_000_000
 """Bytes of captures for which a summary gets one more part: then a part of all flows fits into a worker."""
 PARTS_AT_LEAST, _MOST_PARTS = 1, 256
+_SMALL, _AT_ONCE = 64_000_000, 4
+"""From so many bytes on summaries have so many parts at least, which are merged at once."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Piece:
 
     @property
     def ledger(self) -> str:
-        """The name of a copy of its ledger, which is made where captures are trimmed."""
+        """The name of a copy of its ledger."""
         return f"{self.name}.ledger"
 
     def named(self, said: Any) -> Any:
@@ -91,7 +93,7 @@ class Folded:
         return tuple(f"{self.name}.{number}.{part}.carry" for part in range(self.parts))
 
     def whole(self) -> _native.Summary:
-        """The summary of all pieces, at the end of the traffic."""
+        """The summary of all pieces, at the end of the traffic; there is none where captures are trimmed."""
         whole = joined(self.spool, tuple(f"{self.name}.{part}.whole" for part in range(self.parts)))
         whole.end()
         return whole
@@ -122,13 +124,14 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
         from ..errors import BusyError
 
         raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
-    ledger = None if capture.ledger is None else str(capture.ledger)
+    beside = capture.ledger
+    ledger = None if beside is None else str(beside)
     summary, scan = _native.Summary.scan(str(capture.path), ledger=ledger, **native)
-    if ledger is not None and scan["ledger"] == "used":
-        _whole(ledger, scan)
-    if writable and ledger is not None:
+    if beside is not None:
         # A worker may be lost between the new ledger and the new capture.
-        spool.put(piece.ledger, lambda part: _copy(ledger, part))
+        spool.put(piece.ledger, lambda part: _copy(beside, part))
+        if scan["ledger"] == "used":
+            _whole(str(spool.path(piece.ledger)), scan)
     for n in range(piece.parts):
         spool.put(piece.part(n), summary.part(n, piece.parts).write)
     found = {"scan": scan, "crosses": summary.crosses, "overflow": summary.fragments_overflow}
@@ -139,7 +142,7 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
 def _whole(ledger: str, scan: _native.FileScan) -> None:
     """Raise UsageError for a ledger that does not tell of all packets with a flow.
 
-    Its file, or the one before, was trimmed while fragments waited for a first one in the next file: whose they
+    Its file, or the one before, was trimmed while fragments waited for a first one in the next: whose they
     are is decided where all files are read.
     """
     rows = _native.ledger_flows(ledger).to_pylist()
@@ -151,8 +154,9 @@ def _whole(ledger: str, scan: _native.FileScan) -> None:
         )
 
 
-def _copy(source: str, target: str) -> None:
-    shutil.copyfile(source, target)
+def _copy(source: Place, target: str) -> None:
+    with source.open("rb") as old, open(target, "wb") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
 
 
 def _fold(
@@ -169,7 +173,8 @@ def _fold(
         met = merged.met_by(following)
         spool.put(f"{name}.{number}.{part}.carry", met.write)
         merged.merge(following, cutting=cutting)
-    spool.put(f"{name}.{part}.whole", merged.write)
+    if not cutting:
+        spool.put(f"{name}.{part}.whole", merged.write)
     found = {
         "flows": len(merged), "untracked": merged.untracked, "overflow": merged.fragments_overflow,
     }  # fmt: skip
@@ -182,7 +187,8 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     native = options.native() | {"jobs": options.jobs or 1}
     captures = where.found.captures
     total = sum(capture.size for capture in captures)
-    parts = min(max(total // _PART, PARTS_AT_LEAST), _MOST_PARTS)
+    least = PARTS_AT_LEAST if total < _SMALL else max(PARTS_AT_LEAST, _AT_ONCE)
+    parts = min(max(total // _PART, least), _MOST_PARTS)
     pieces = [
         Piece(
             capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),

@@ -38,13 +38,15 @@ def find(client: Client, names: Sequence[str | os.PathLike[str]], *, locality: b
     seen: dict[tuple[Any, ...], list[str]] = {}
     captures: dict[tuple[Any, ...], Capture] = {}
     whole, problems = Found(), []
-    for name, (local, keys, problem) in sorted(client.run(_look, [os.fspath(n) for n in names]).items()):
+    for address, (name, local, keys, problem) in sorted(
+        client.run(_look, [os.fspath(n) for n in names]).items()
+    ):
         if problem is not None:
-            problems.append(f"{name}: {problem}")
+            problems.append(f"{address}: {problem}")
             continue
         assert local is not None
         for capture, key in zip(local.captures, keys, strict=True):
-            seen.setdefault(key, []).append(_name(client, name))
+            seen.setdefault(key, []).append(name)
             captures.setdefault(key, capture)
         whole.skipped += [entry for entry in local.skipped if entry not in whole.skipped]
         whole.roots += [root for root in local.roots if root not in whole.roots]
@@ -65,14 +67,15 @@ def everywhere(found: Found) -> Where:
     return Where(found, [()] * len(found.captures))
 
 
-def _look(names: list[str]) -> tuple[Found | None, list[tuple[Any, ...]], str | None]:
-    """On a worker: what is here."""
+def _look(names: list[str], dask_worker: Any) -> tuple[str, Found | None, list[tuple[Any, ...]], str | None]:
+    """On a worker, which Dask gives by that name: its name, and what is here."""
+    name = str(dask_worker.name)
     try:
         found = paths.find(names)
     except (FlowkeepError, OSError) as error:
-        return None, [], str(error)
+        return name, None, [], str(error)
     found.captures = [capture for capture in found.captures if capture.regular]
-    return found, [_key(capture.path) for capture in found.captures], None
+    return name, found, [_key(capture.path) for capture in found.captures], None
 
 
 def _key(path: Place) -> tuple[Any, ...]:
@@ -80,9 +83,3 @@ def _key(path: Place) -> tuple[Any, ...]:
         return os.fspath(path), *state(path)[1:]
     info = path.stat()
     return os.fspath(path), info.st_size, info.st_mtime_ns
-
-
-def _name(client: Client, address: str) -> str:
-    from .run import workers
-
-    return str(workers(client)[address]["name"])

@@ -91,7 +91,8 @@ def _hour(
             _native.exchange(os.fspath(folder), os.fspath(new))
         except OSError as error:
             raise OutputError(
-                f"{safe(folder)}: this file system cannot let two folders change places ({error.strerror}), so that "
+                f"{safe(folder)}: this file system cannot let two folders change places "
+                f"({error.strerror}), so that "
                 "readers might see flows twice: compact the lake on a local file system"
             ) from error
         sync_folder(folder.parent)

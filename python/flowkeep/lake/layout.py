@@ -59,8 +59,8 @@ def schema() -> dict[str, polars.DataType]:
 
     none = Flows(_native.Scanner(details=True, identify=True).flows(), []).to_polars()
     part = {"capture": pl.String, **dict.fromkeys(_COUNTERS, pl.UInt64)}
-    part |= dict.fromkeys(("first_ts", "last_ts"), pl.Datetime("ns", "UTC"))
-    return {**none.schema, "dataset": pl.String(), "captures": pl.List(pl.Struct(part))}
+    times = dict.fromkeys(("first_ts", "last_ts"), pl.Datetime("ns", "UTC"))
+    return {**none.schema, "dataset": pl.String(), "captures": pl.List(pl.Struct({**part, **times}))}
 
 
 _COUNTERS = ("client_packets", "server_packets", "client_bytes", "server_bytes", "packets_left")
@@ -154,7 +154,8 @@ def check(lake: Path) -> None:
         raise LakeError(f"{safe(mark)}: it does not say which version the lake has") from error
     if version != VERSION:
         raise LakeError(
-            f"{safe(mark)}: the lake has version {safe(str(version)[:20])}, this flowkeep reads version {VERSION}"
+            f"{safe(mark)}: the lake has version {safe(str(version)[:20])}, this flowkeep reads "
+            f"version {VERSION}"
         )
 
 

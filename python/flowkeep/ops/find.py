@@ -1,4 +1,5 @@
-"""The use case behind ``flowkeep find``: from addresses and times to flows, captures and packets, by a lake."""
+"""The use case behind ``flowkeep find``: from addresses and times to flows, captures and packets,
+by a lake."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class Question:
     communities: tuple[str, ...] = ()
     """Community IDs, one of which the flow must have."""
     names: tuple[str, ...] = ()
-    """Names of servers, one of which or a name below it the flow must have; known where flows were identified."""
+    """Names of servers, one of which or a name below it the flow must have; known where flows were
+    identified."""
     since_ns: int | None = None
     """The flow was still seen at this time or later, nanoseconds."""
     until_ns: int | None = None
@@ -69,7 +71,8 @@ class Question:
 
 
 class LakeFlows(Frame):
-    """Flows that were found, by ``first_ts``; ``captures`` are the paths of those that hold packets of the flow."""
+    """Flows that were found, by ``first_ts``; ``captures`` are the paths of those that hold
+    packets of the flow."""
 
     def __init__(self, frame: polars.DataFrame, raw: polars.DataFrame, captures: polars.DataFrame) -> None:
         """``raw``: the rows as they lie in the lake; ``captures``: those of their data sets."""
@@ -179,7 +182,8 @@ def _any(conditions: list[polars.Expr]) -> polars.Expr:
 
 
 def _inside(text: str) -> polars.Expr:
-    """Rows with an end in a network, and perhaps some more: what smallest and largest values of text can tell."""
+    """Rows with an end in a network, and perhaps some more: what smallest and largest values of
+    text can tell."""
     import polars as pl
 
     network = ipaddress.ip_network(text, strict=False)
@@ -254,8 +258,10 @@ def find_packets(
     force: bool = False,
     jobs: int = 0,
 ) -> FindReport:
-    """Write the packets of the flows that meet a question. Only captures that hold packets of them, or of earlier
-    flows on the same addresses and ports that tell where these begin, are opened; where one has an index, the index
+    """Write the packets of the flows that meet a question. Only captures that hold packets of
+    them, or of earlier
+    flows on the same addresses and ports that tell where these begin, are opened; where one has an
+    index, the index
     says where its packets are.
 
     Raises UsageError, LakeError, and what :func:`flowkeep.ops.extract.extract` raises.
@@ -343,7 +349,8 @@ _TUPLE = ("proto", "client_ip", "client_port", "server_ip", "server_port")
 
 
 def _history(lake: Path, dataset: str, of: polars.DataFrame) -> set[str]:
-    """The captures with packets of these flows, or of flows of the data set before them on the same addresses and ports:
+    """The captures with packets of these flows, or of flows of the data set before them on the
+    same addresses and ports:
     where a flow begins depends on these."""
     import polars as pl
 
@@ -400,7 +407,8 @@ def _capture(row: dict[str, Any], report: FindReport) -> Capture | None:
 def _by_index(
     captures: list[Capture], of: polars.DataFrame, options: ReadOptions, work: Path, report: FindReport
 ) -> list[Capture]:
-    """The captures, but instead of those with an index what it picks out of them: all packets on the addresses and ports of
+    """The captures, but instead of those with an index what it picks out of them: all packets on
+    the addresses and ports of
     the flows. Sessions are told apart later, over all captures."""
     if any(capture.ledger is not None for capture in captures):
         # What a ledger tells of a capture, it does not tell of a part of it.

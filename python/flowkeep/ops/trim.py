@@ -165,10 +165,8 @@ def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Place |
             f"--output {safe(plan.output)} is to be a folder and is named like a capture: name a folder, "
             "such as --output trimmed/, or write to standard output with --output - > FILE"
         )
-    if not local:
-        return [folder / capture.relative for capture in found.captures]
     taken: dict[Place, Place] = {}
-    inputs = {state(c.path)[0]: c.path for c in found.captures if c.regular}
+    inputs = {state(c.path)[0]: c.path for c in found.captures if c.regular and local}
     for capture in found.captures:
         target = folder / capture.relative
         if target in taken:
@@ -176,6 +174,9 @@ def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Place |
                 f"{safe(capture.path)} and {safe(taken[target])} would both become {safe(target)}: "
                 "trim them separately"
             )
+        taken[target] = capture.path
+        if not local:
+            continue
         if capture.regular and same_file(target, capture.path):
             raise UsageError(
                 f"{safe(capture.path)} would be written over itself: choose another folder, or --in-place"
@@ -186,7 +187,6 @@ def targets(found: Found, plan: TrimPlan, *, local: bool = True) -> list[Place |
                 f"the result of {safe(capture.path)} would take the place of {safe(own)}, which is "
                 "to be read, too: choose another folder"
             )
-        taken[target] = capture.path
     return list(taken)
 
 

@@ -218,10 +218,12 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
 
 
 async def _page(send: Send, status: int, body: str) -> None:
+    # A form of a page without any referrer comes with the Origin "null", which is refused.
+    policy = (b"referrer-policy", b"same-origin")
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"cache-control", b"no-store"),
-        *_headers("https", "-"),
+        *(policy if name == policy[0] else (name, value) for name, value in _headers("https", "-")),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})

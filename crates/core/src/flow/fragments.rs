@@ -154,7 +154,7 @@ impl Fragments {
 
     /// Notes one that is read from a file, where they stand in order.
     pub fn learn_next(&mut self, key: FragKey, first: First) -> Result<(), &'static str> {
-        if self.aged.back().is_some_and(|(_, pos)| *pos > first.at.pos) {
+        if self.aged.back().is_some_and(|(_, pos)| *pos >= first.at.pos) {
             return Err("its first fragments do not stand in order");
         }
         if self.aged.len() == CAPACITY {

@@ -289,7 +289,7 @@ proptest! {
                 let told = cutter.shares().map(|shares| rows(&met, shares));
                 let mut whole = Cutter::new(policy, ledger);
                 let mut all = carry.clone();
-                cut(&mut all, piece, &mut whole, &mut Vec::from_iter(parts.iter().copied()));
+                cut(&mut all, piece, &mut whole, &mut parts.clone());
                 prop_assert_eq!(told, whole.shares().map(|shares| rows(&all, shares)));
             }
             carry.merge(open);

@@ -357,7 +357,14 @@ impl Tracker {
 }
 
 /// A summary being loaded.
-pub struct Loading(Tracker, Option<Told>);
+///
+/// Fragments stand in order, one a packet: else what is written would depend on chance.
+pub struct Loading {
+    tracker: Tracker,
+    told: Option<Told>,
+    /// Position of the last head.
+    head: Option<u64>,
+}
 
 type Taken<T> = Result<T, &'static str>;
 
@@ -380,7 +387,8 @@ impl Loading {
         tracker.table.add_untracked(head.untracked);
         tracker.fragments.overflow = head.overflow.min(MOST_PACKETS);
         (tracker.packets, tracker.bytes, tracker.told_from) = (head.packets, head.bytes, head.told_from);
-        Ok(Self(tracker, head.told.map(|last| Told { rows: Vec::new(), last })))
+        let told = head.told.map(|last| Told { rows: Vec::new(), last });
+        Ok(Self { tracker, told, head: None })
     }
 
     /// Takes the next entry.
@@ -397,16 +405,23 @@ impl Loading {
                     continues: input.flag()?,
                     before: [input.counters()?, input.counters()?],
                 };
-                let told = self.1.as_mut().ok_or("it is not of a trimmed file and has rows of a ledger")?;
+                let told =
+                    self.told.as_mut().ok_or("it is not of a trimmed file and has rows of a ledger")?;
                 told.rows.push(row);
             }
             Entry::Known | Entry::Head => {
                 let (key, at, flow) = (input.datagram()?, input.at()?, input.u32()?);
                 let first = First { at: self.inside(at)?, flow: self.flow(flow)? };
                 if kind == Entry::Known {
-                    self.0.fragments.learn_next(key, first)?;
+                    self.tracker.fragments.learn_next(key, first)?;
                 } else {
-                    self.open()?.fragments.heads.insert(key, first);
+                    if self.head.is_some_and(|last| last >= at.pos) {
+                        return Err("its first fragments do not stand in order");
+                    }
+                    self.head = Some(at.pos);
+                    if self.open()?.fragments.heads.insert(key, first).is_some() {
+                        return Err("a datagram in it has two first fragments at its start");
+                    }
                 }
             }
             Entry::Waiting | Entry::Undecided => {
@@ -416,12 +431,12 @@ impl Loading {
                     self.flow(after)?;
                 }
                 let ordered = |last: Option<&Early>| match last {
-                    Some(last) if last.at.pos > early.at.pos => Err("its fragments do not stand in order"),
+                    Some(last) if last.at.pos >= early.at.pos => Err("its fragments do not stand in order"),
                     _ => Ok(()),
                 };
                 if kind == Entry::Waiting {
-                    ordered(self.0.fragments.waiting().next_back())?;
-                    if self.0.fragments.wait(early).is_some() {
+                    ordered(self.tracker.fragments.waiting().next_back())?;
+                    if self.tracker.fragments.wait(early).is_some() {
                         return Err("it holds more fragments than can wait");
                     }
                 } else {
@@ -442,8 +457,8 @@ impl Loading {
     }
 
     fn add_flow(&mut self, flow: Flow, name: u64) -> Taken<()> {
-        let tracker = &mut self.0;
-        if self.1.is_some() {
+        let tracker = &mut self.tracker;
+        if self.told.is_some() {
             return Err("it is of a trimmed file and has flows of its own");
         }
         if flow.first >= tracker.packets.max(1) || name >= tracker.packets.max(1) {
@@ -460,26 +475,26 @@ impl Loading {
 
     /// The summary, and what is told of a trimmed file.
     pub fn done(self) -> (Tracker, Option<Told>) {
-        (self.0, self.1)
+        (self.tracker, self.told)
     }
 
     /// It must be of a piece with an open left side.
     fn open(&mut self) -> Taken<&mut Tracker> {
-        match self.0.table.left() {
-            Left::Open => Ok(&mut self.0),
+        match self.tracker.table.left() {
+            Left::Open => Ok(&mut self.tracker),
             Left::Start => Err("it begins at the start of the traffic and tells of what may stand before"),
         }
     }
 
     fn inside(&self, at: At) -> Taken<At> {
-        if at.pos >= self.0.packets || at.bytes > self.0.bytes {
+        if at.pos >= self.tracker.packets || at.bytes > self.tracker.bytes {
             return Err("a fragment stands behind its end");
         }
         Ok(at)
     }
 
     fn flow(&self, n: u32) -> Taken<u32> {
-        let flows = self.1.as_ref().map_or(self.0.table.len() as usize, |told| told.rows.len());
+        let flows = self.told.as_ref().map_or(self.tracker.table.len() as usize, |told| told.rows.len());
         if n != NONE && n as usize >= flows {
             return Err("a fragment belongs to no flow of it");
         }

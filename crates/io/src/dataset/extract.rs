@@ -10,7 +10,7 @@ use super::listing::{begin_listing, end_listing, old};
 use super::output::Output;
 use super::report::FileReport;
 use super::split::Split;
-use super::{Error, Settings, Summary};
+use super::{ByIndex, Error, Settings, Summary};
 use crate::codec::Compression;
 use crate::index::Index;
 use crate::source::Source;
@@ -21,9 +21,6 @@ enum Target {
     One(Box<Outlet<Output>>),
     Many(Box<Split>),
 }
-
-/// Flows that are picked by an index: number in the table and tag.
-pub(super) type ByIndex = (Arc<Index>, Vec<(u32, u32)>);
 
 /// Captures being taken apart.
 pub struct Extract {

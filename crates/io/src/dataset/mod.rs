@@ -42,6 +42,9 @@ use flowkeep_core::packet::{Options, Seed};
 use flowkeep_core::pipe::{Plan, Stop};
 use flowkeep_core::select::Filter;
 
+/// Flows that are picked by an index: number in the table and tag.
+type ByIndex = (std::sync::Arc<crate::index::Index>, Vec<(u32, u32)>);
+
 /// How captures are read.
 #[derive(Clone, Debug)]
 pub struct Settings {

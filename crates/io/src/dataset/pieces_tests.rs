@@ -9,7 +9,8 @@ use flowkeep_core::pipe::Listen;
 use flowkeep_core::stream::{Event, GapReason, Kind, Origin};
 
 use super::super::noted::Piece;
-use super::{Gaps, Pieces, PiecesPlan, Spill, Spilled};
+use super::super::spill::Spilled;
+use super::{Gaps, Pieces, PiecesPlan, Spill};
 
 /// A folder that is taken away in the end.
 struct Folder(PathBuf);

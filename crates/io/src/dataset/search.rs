@@ -7,10 +7,9 @@ use flowkeep_core::pipe::{self, Control, FindPicked, Passes};
 use flowkeep_core::search::{Counts, Finder, Hit, Pattern, Wanted};
 use flowkeep_core::select::{Chosen, Sessions, UNCHOSEN};
 
-use super::extract::ByIndex;
 use super::listing::{begin_listing, end_listing, old};
 use super::report::FileReport;
-use super::{Error, Settings, Summary};
+use super::{ByIndex, Error, Settings, Summary};
 use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;

@@ -12,14 +12,13 @@ use flowkeep_core::pipe::{
 use flowkeep_core::select::{Chosen, UNCHOSEN};
 use flowkeep_core::stream::{Event, Origin, Segment};
 
-use super::extract::ByIndex;
 use super::listing::{begin_listing, end_listing, old, Old};
 use super::manifest::{self, Totals};
 use super::noted::Stream;
 use super::pieces::Pieces;
 use super::report::FileReport;
 use super::spool::Spool;
-use super::{Error, Settings, Summary};
+use super::{ByIndex, Error, Settings, Summary};
 use crate::index::Index;
 use crate::source::Source;
 use crate::table::flows::Flows;

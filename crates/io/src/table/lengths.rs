@@ -21,11 +21,16 @@ pub fn check<R: Read + Seek>(input: &mut R) -> Result<(), String> {
     let bytes = read(input, start, footer_end - start)?;
     let footer = root_as_footer(&bytes).map_err(|e| format!("it is no Arrow IPC file: {e}"))?;
     if footer.dictionaries().is_some_and(|all| !all.is_empty()) {
-        return Err("it has dictionaries, which no ledger has".to_owned());
+        return Err("it has dictionaries, which no table of flowkeep has".to_owned());
     }
     for block in footer.recordBatches().iter().flatten() {
         let at = u64::try_from(block.offset()).map_err(|_| broken())?;
         let long = u64::try_from(block.metaDataLength()).map_err(|_| broken())?;
+        // The Arrow reader takes memory for the whole block before it reads it.
+        let own = u64::try_from(block.bodyLength()).map_err(|_| broken())?;
+        if at.saturating_add(long).saturating_add(own) > footer_end {
+            return Err(format!("its Arrow data is broken: a batch of {own} bytes at byte {at} of {size}"));
+        }
         let bytes = read(input, at, long)?;
         // The description stands behind its own length, which a mark may precede.
         let skip = if bytes.starts_with(&[0xff; 4]) { 8 } else { 4 };

@@ -134,6 +134,7 @@ fn read_checked<R: Read + Seek>(mut input: R, seed: Seed) -> Result<Saved, Strin
 }
 
 /// Packets and bytes before the last packet that is left of a trimmed file; empty: it is of none.
+#[allow(clippy::option_option)] // of no trimmed file; of one that holds nothing; of one that ends there
 fn left_over(text: &str) -> Result<Option<Option<(u64, u64)>>, String> {
     match text {
         "" => Ok(None),

@@ -98,11 +98,11 @@ class Cache:
             return
         self.reading.set_visibility(True)
         self.help.set_visibility(False)
-        self.show(status)
+        self.show(status["cache"])
 
     def show(self, status: dict[str, Any]) -> None:
         """Draw what the cache says."""
-        used = sum(_number(v) for v in (status.get("used") or {}).values())
+        used = _number((status.get("used") or {}).get("total"))
         oldest, newest = _number(status.get("oldest")), _number(status.get("newest"))
         back = duration(newest - oldest) if newest > oldest else "nothing yet"
         self.said.set_text(

@@ -146,12 +146,12 @@ class Files:
         """An upload goes on."""
         args = arguments(event)
         self.sent.set_text(
-            f"{args.get('name')}: {size(float(args.get('done') or 0))} of "
+            f"{safe(str(args.get('name')))}: {size(float(args.get('done') or 0))} of "
             f"{size(float(args.get('total') or 0))}"
         )
 
     def uploaded(self, event: Any) -> None:
         """An upload is over."""
         args = arguments(event)
-        self.sent.set_text(f"{args.get('name')}: {args.get('error') or 'uploaded'}")
+        self.sent.set_text(f"{safe(str(args.get('name')))}: {safe(str(args.get('error') or 'uploaded'))}")
         self.refresh()

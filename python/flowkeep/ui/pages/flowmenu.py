@@ -136,7 +136,8 @@ class CaptureIcon:
             self.button.on("dragstart", js_handler="(e) => fk.drag(e)")
             self.count = ui.label("all").classes("q-ml-xs")
             self.tip = ui.tooltip("").props('anchor="center left" self="center right"')
-            with ui.menu().props('role=menu aria-label="Packets"').classes("fk-menu"):
+            with ui.menu().props('role=menu aria-label="Packets"').classes("fk-menu") as menu:
+                menu.on("show", lambda: self.tip.run_method("hide"))
                 self.of = ui.label("").classes("fk-title fk-hint")
                 _entry("Save as pcapng (E)", lambda: self.save("pcapng"))
                 _entry("Save as pcap", lambda: self.save("pcap"))
@@ -175,7 +176,7 @@ class CaptureIcon:
         key = grants.add(table.found, chosen, "pcapng", name)
         self.tab.run(f"fk.carry({json.dumps(f'/get/{key}/{name}')}, {json.dumps(name)})")
         self.tip.set_text(
-            f"{len(chosen):,} flows: drag onto the desktop or a program (Windows, macOS), or click; "
+            f"{what}: drag onto the desktop or a program (Windows, macOS), or click; "
             "Chromium on Linux hands over a link and no file"
         )
 

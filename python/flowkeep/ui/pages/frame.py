@@ -244,7 +244,8 @@ class _Page:
             first = self.version == -1
             self.version = library.version
             self.files.refresh()
-            await self.tab.show(self.tab.view, remember=False)
+            if not await self.tab.show(self.tab.view, remember=False):
+                await self.tab.show(View(), remember=False)  # of a link that means nothing here
             if not first:
                 self.tab.follow = -1  # flows of another table have other numbers
             elif self.tab.follow >= 0 and library.table is not None:

@@ -40,7 +40,7 @@ class Timeline(Lazy):
             ui.label("The bytes of a flow are spread evenly over its duration.").classes("fk-hint")
 
     def _field(self, name: str) -> ui.input:
-        field = ui.input(placeholder=f"{name}, UTC").classes("fk-mono").style("width: 250px")
+        field = ui.input(placeholder=f"{name}, UTC").classes("fk-mono").style("width: 280px")
         field.props(f'dense outlined aria-label="{name}: a time, UTC"').on("keydown.enter", self.written)
         return field
 
@@ -64,7 +64,7 @@ class Timeline(Lazy):
         draw(self.chart, ink.chart(
             useUTC=self.tab.utc, grid={"left": 80, "right": 80, "top": 40, "bottom": 76},
             tooltip={"trigger": "axis"},
-            brush={"xAxisIndex": 0, "brushLink": "none", "toolbox": [], "throttleType": "debounce"},
+            brush={"xAxisIndex": 0, "brushLink": "none", "toolbox": [], "outOfBrush": {"colorAlpha": 1}},
             toolbox={"show": False},
             xAxis=ink.axis(type="time", axisLabel={"hideOverlap": True}),
             yAxis=[ink.axis(type="value", name="bytes", axisLabel={":formatter": "v => fk.bytes(v)"}),
