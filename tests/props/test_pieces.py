@@ -104,7 +104,7 @@ def some_trimmed(packets: list[Packet], cuts: list[float], again: list[bool], ro
     return paths
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(TRAFFIC, CUTS, POLICIES, st.integers(1, 3), AGAIN, st.integers(0, 3000))
 def test_files_cut_from_their_carries(
     packets: list[Packet], cuts: list[float], policy: dict[str, Any], parts: int, again: list[bool], tail: int
@@ -147,7 +147,7 @@ def chosen_in(merged: _native.Summary, names: set[bytes]) -> list[int]:
     return [n for n in range(len(begins) // 8) if begins[8 * n : 8 * n + 8] in names]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(TRAFFIC, CUTS, st.integers(1, 3), AGAIN, st.randoms(use_true_random=False))
 def test_flows_listed_and_taken_out_piece_by_piece(
     packets: list[Packet], cuts: list[float], parts: int, again: list[bool], random: Any

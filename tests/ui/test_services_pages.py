@@ -123,8 +123,8 @@ def test_a_hostile_policy_is_shown_harmless(look: Looked, folder: Path, policy: 
         page.locator(".q-notification", has_text=said).first.wait_for()
     look.picture("retain-hostile")
     # The name of the file stands in the list of the folder, too.
-    page.get_by_role("tab", name="Files").click()
     page.reload()
+    page.get_by_role("tab", name="Files").click()
     page.get_by_role("button", name="onerror").first.wait_for()
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
