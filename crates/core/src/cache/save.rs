@@ -17,6 +17,8 @@ const MAGIC: &[u8; 16] = b"flowkeep-cache-1";
 const FLOW_MARK: u8 = 1;
 const ASIDE_MARK: u8 = 2;
 const END_MARK: u8 = 0;
+/// No counter is believed beyond this, so that sums fit into 64 bits.
+const MOST_COUNTED: u64 = 1 << 60;
 /// Bytes before a packet's own.
 const PACKET: usize = 22;
 
@@ -228,8 +230,8 @@ impl Loader {
         let mut interfaces = Vec::new();
         for _ in 0..n {
             let (link, snap_length) = (u16::from_le_bytes(input.take()?), input.u32()?);
-            let received = Totals { packets: input.u64()?, bytes: input.u64()? };
-            let (dropped, len) = (input.u64()?, input.u64()?);
+            let received = Totals { packets: input.count()?, bytes: input.count()? };
+            let (dropped, len) = (input.count()?, input.u64()?);
             if len > MOST_NAME as u64 || interfaces.len() >= 1024 {
                 return Err(Short::Bad("an interface is not one"));
             }
@@ -239,7 +241,7 @@ impl Loader {
         let (seq, clock) = (input.u64()?, input.take()?);
         let mut gone = [Totals::default(); Reason::ALL.len()];
         for reason in &mut gone {
-            *reason = Totals { packets: input.u64()?, bytes: input.u64()? };
+            *reason = Totals { packets: input.count()?, bytes: input.count()? };
             self.store.received.packets = self.store.received.packets.saturating_add(reason.packets);
             self.store.received.bytes = self.store.received.bytes.saturating_add(reason.bytes);
         }
@@ -350,5 +352,13 @@ impl<'a> Input<'a> {
 
     fn u64(&mut self) -> Result<u64, Short> {
         self.take().map(u64::from_le_bytes)
+    }
+
+    /// A number of packets or bytes.
+    fn count(&mut self) -> Result<u64, Short> {
+        match self.u64()? {
+            n if n <= MOST_COUNTED => Ok(n),
+            _ => Err(Short::Bad("it counts more than there can be")),
+        }
     }
 }
