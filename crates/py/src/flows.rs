@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{RecordBatchIterator, RecordBatchReader};
+use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
+use arrow_schema::{ArrowError, SchemaRef};
 use flowkeep_core::flow::client::client;
 use flowkeep_core::identify::flows::COLUMNS;
 use flowkeep_core::identify::Identified;
@@ -25,6 +26,21 @@ use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList};
 
 use super::{errors, models};
 
+/// Batches as an Arrow C stream. A schema may be wished for; the wish may be left unheard, says the interface.
+pub fn arrow_stream<'py, B>(
+    py: Python<'py>,
+    batches: B,
+    schema: SchemaRef,
+    _wished: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyCapsule>>
+where
+    B: IntoIterator<Item = Result<RecordBatch, ArrowError>> + 'static,
+    B::IntoIter: Send + 'static,
+{
+    let batches: Box<dyn RecordBatchReader + Send> = Box::new(RecordBatchIterator::new(batches, schema));
+    PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(batches), c"arrow_array_stream")
+}
+
 /// The flows of a data set.
 #[pyclass(frozen, module = "flowkeep._native")]
 pub struct FlowTable(pub Flows);
@@ -41,11 +57,7 @@ impl FlowTable {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let _ = requested_schema; // a wish that may be left unheard, says the interface
-        let batches: Box<dyn RecordBatchReader + Send> =
-            Box::new(RecordBatchIterator::new(self.0.batches(), self.0.schema().clone()));
-        let stream = FFI_ArrowArrayStream::new(batches);
-        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+        arrow_stream(py, self.0.batches(), self.0.schema().clone(), requested_schema)
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
@@ -225,11 +237,7 @@ impl CodedFlows {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let _ = requested_schema; // a wish that may be left unheard, says the interface
-        let rows = [Ok(self.0.batch.clone())];
-        let batches: Box<dyn RecordBatchReader + Send> =
-            Box::new(RecordBatchIterator::new(rows, self.0.batch.schema()));
-        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(batches), c"arrow_array_stream")
+        arrow_stream(py, [Ok(self.0.batch.clone())], self.0.batch.schema(), requested_schema)
     }
 
     fn texts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

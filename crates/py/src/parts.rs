@@ -1,10 +1,10 @@
 //! `FlowParts`: which captures hold packets of each flow.
 
-use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use flowkeep_io::table::parts::{Parts, SCHEMA};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+
+use super::flows::arrow_stream;
 
 /// What each capture holds of each flow.
 #[pyclass(frozen, module = "flowkeep._native")]
@@ -26,9 +26,6 @@ impl FlowParts {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let _ = requested_schema; // a wish that may be left unheard, says the interface
-        let batches: Box<dyn RecordBatchReader + Send> =
-            Box::new(RecordBatchIterator::new(self.0.batches(), SCHEMA.clone()));
-        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(batches), c"arrow_array_stream")
+        arrow_stream(py, self.0.batches(), SCHEMA.clone(), requested_schema)
     }
 }

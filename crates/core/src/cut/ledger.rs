@@ -151,12 +151,8 @@ fn adopt_rows(tracker: &mut Tracker, rows: &[Row], left: impl Fn(&Row) -> Left, 
     let mut listing = Listing::new(start);
     let table = tracker.table_mut();
     for row in rows {
-        let flow = Flow { first: start.saturating_add(row.flow.first), ..row.flow };
-        let first = !listing.knows(&flow.key);
-        let (n, mut before) = table.adopt(flow, row.continues, first);
-        if carried && n != NONE {
-            before = table.raise(n, &row.before, &before);
-        }
+        let (first, least) = (!listing.knows(&row.flow.key), carried.then_some(&row.before));
+        let (n, before, flow) = table.take_row(start, &row.flow, row.continues, first, least);
         let left = left(row);
         listing.push(Listed {
             flow: n,

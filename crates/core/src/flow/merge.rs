@@ -150,12 +150,8 @@ fn adopt_rows(table: &mut Table, told: &Told, cutting: bool, base: u64) -> Vec<u
     let mut known = HashSet::with_capacity(told.rows.len());
     let mut numbers = Vec::with_capacity(told.rows.len());
     for row in &told.rows {
-        let flow = Flow { first: base.saturating_add(row.flow.first), ..row.flow };
-        let (n, before) = table.adopt(flow, row.continues, known.insert(flow.key));
-        if cutting && n != NONE {
-            table.raise(n, &row.before, &before);
-        }
-        numbers.push(n);
+        let (first, carried) = (known.insert(row.flow.key), cutting.then_some(&row.before));
+        numbers.push(table.take_row(base, &row.flow, row.continues, first, carried).0);
     }
     numbers
 }

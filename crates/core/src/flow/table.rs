@@ -266,7 +266,7 @@ impl Table {
     /// the file before even if that was not known when the ledger was made.
     ///
     /// Returns its number and what had been counted before.
-    pub(crate) fn adopt(&mut self, mut flow: Flow, continues: bool, first: bool) -> (u32, [Side; 2]) {
+    fn adopt(&mut self, mut flow: Flow, continues: bool, first: bool) -> (u32, [Side; 2]) {
         let tag = (flow.key.hash(self.seed) >> 32) as u32;
         let (slot, found) = self.find(tag, &flow.key);
         let joined = match found {
@@ -288,9 +288,27 @@ impl Table {
         (n, [Side::default(); 2])
     }
 
+    /// Adds a row of a ledger whose file begins at this position. `carried`: what the session had come to before the file,
+    /// as the row says, for whoever cuts. The rest as [`adopt`](Self::adopt); also the flow, at its place in all traffic.
+    pub(crate) fn take_row(
+        &mut self,
+        start: u64,
+        row: &Flow,
+        continues: bool,
+        first: bool,
+        carried: Option<&[Side; 2]>,
+    ) -> (u32, [Side; 2], Flow) {
+        let flow = Flow { first: start.saturating_add(row.first), ..*row };
+        let (n, before) = self.adopt(flow, continues, first);
+        match carried {
+            Some(least) if n != NONE => (n, self.raise(n, least, &before), flow),
+            _ => (n, before, flow),
+        }
+    }
+
     /// A session had come to at least this before, of which so much was known: the rest is counted, too.
     /// Gives what had been counted before then.
-    pub(crate) fn raise(&mut self, n: u32, least: &[Side; 2], known: &[Side; 2]) -> [Side; 2] {
+    fn raise(&mut self, n: u32, least: &[Side; 2], known: &[Side; 2]) -> [Side; 2] {
         let mut before = *known;
         for (dir, side) in self.flow_mut(n).side.iter_mut().enumerate() {
             let (least, before) = (&least[dir], &mut before[dir]);

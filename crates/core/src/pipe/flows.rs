@@ -16,8 +16,16 @@ enum Slot {
     #[default]
     Nothing,
     Awake(Box<Flow>),
-    /// With whether it is in the list of those that are over.
-    Resting(Box<(Resting, Lost, bool)>),
+    Resting(Box<Rest>),
+}
+
+/// A flow at rest.
+#[derive(Debug)]
+struct Rest {
+    connection: Resting,
+    lost: Lost,
+    /// It is in the list of those that are over.
+    listed: bool,
 }
 
 /// The flows by tag.
@@ -79,7 +87,9 @@ impl Flows {
         let (policy, limits) = (self.plan.policy, self.plan.limits);
         let (connection, lost, listed) = match std::mem::take(&mut self.slots[at]) {
             Slot::Awake(flow) => return self.slots[at] = Slot::Awake(flow),
-            Slot::Resting(resting) => (resting.0.wake(policy, limits, &self.budget), resting.1, resting.2),
+            Slot::Resting(resting) => {
+                (resting.connection.wake(policy, limits, &self.budget), resting.lost, resting.listed)
+            }
             Slot::Nothing => (Connection::new(policy, limits, self.budget.clone()), Lost::default(), false),
         };
         self.slots[at] = Slot::Awake(Box::new(Flow { connection, lost, cut: None, busy: true, listed }));
@@ -108,7 +118,9 @@ impl Flows {
             Slot::Awake(flow) if flow.cut.is_none() => {
                 let Flow { connection, lost, busy, listed, .. } = *flow;
                 match connection.rest() {
-                    Ok(resting) => *slot = Slot::Resting(Box::new((resting, lost, listed))),
+                    Ok(resting) => {
+                        *slot = Slot::Resting(Box::new(Rest { connection: resting, lost, listed }));
+                    }
                     Err(connection) => {
                         *slot = Slot::Awake(Box::new(Flow {
                             connection: *connection,
@@ -149,15 +161,15 @@ impl Flows {
             self.awake.pop_back();
         }
         if let Slot::Resting(resting) = &mut self.slots[tag as usize] {
-            if !std::mem::replace(&mut resting.2, true) {
+            if !std::mem::replace(&mut resting.listed, true) {
                 self.over.push_back(tag);
             }
         }
         while self.budget.used().1 > self.enough {
             let Some(tag) = self.over.pop_front() else { break };
             if let Some(Slot::Resting(resting)) = self.slots.get_mut(tag as usize) {
-                resting.0.forget(&self.budget);
-                resting.2 = false;
+                resting.connection.forget(&self.budget);
+                resting.listed = false;
             } else if let Some(Slot::Awake(flow)) = self.slots.get_mut(tag as usize) {
                 flow.listed = false;
             }

@@ -104,7 +104,6 @@ impl Pick {
         chunk.interfaces = self.walker.interfaces().into();
         chunk.decode(self.options, Seed::default(), None);
         let (mut at, mut i) = (shift, 0);
-
         for (n, piece) in pieces.iter().enumerate() {
             let end = at.saturating_add(piece.len());
             match piece {
