@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .. import _native
 from ..errors import OutputError, UsageError
-from ..flow import DETAILS, IDENTIFIED, ReadOptions
+from ..flow import DETAILS, IDENTIFIED, Flows, ReadOptions
 from ..ops import extract as ops
 from ..ops.export import check_target
 from ..ops.extract import ExtractPlan, ExtractReport
@@ -122,9 +122,9 @@ def extract(
             carries: list[tuple[str, ...]] = [()] * len(pieces)
         else:
             folded = listed(client, where, options, folder, steps)
-            flows = folded.flows()
+            whole = folded.whole()
+            flows, begins = Flows(whole.flows(), folded.files), whole.begins()
             choice = query.choose(flows)
-            begins = folded.whole().begins()
             names = b"".join(begins[_WORD * n : _WORD * (n + 1)] for n in choice.ids)
             wanted = f"{digest(folded.name, names.hex())}.flows"
             folder.put(wanted, lambda part: _save(part, names))

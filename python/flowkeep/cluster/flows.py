@@ -38,12 +38,11 @@ def list_flows(
     if details or identify:
         raise UsageError(
             f"{'--details' if details else '--identify'}: a cluster lists what summaries know, and they "
-            f"know no details and no "
-            "services; leave --cluster away for that"
+            "know no details and no services; leave --cluster away for that"
         )
     with opened(spool, work("flows", where.found, options), local=is_local(client)) as folder:
         folded = listed(client, where, options, folder, Steps(where.found.bytes, progress))
-        flows = folded.flows(community_seed=community_seed)
+        flows = Flows(folded.whole().flows(community_seed=community_seed), folded.files)
     check_filter(flows.files)
     return flows
 

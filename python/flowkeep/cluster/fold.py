@@ -6,11 +6,10 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from ..errors import UsageError
+from ..errors import BusyError, UsageError
 from ..flow import Flows, ReadOptions
 from ..ops.trim import FileResult
 from ..paths import Capture
@@ -20,7 +19,7 @@ from ..sink.atomic import being_written
 from ..text import safe
 from .places import Where
 from .run import Steps, Task, run
-from .spool import Spool, digest
+from .spool import Spool, digest, whole_name
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -92,16 +91,16 @@ class Folded:
         """Names of the parts of a piece's carry."""
         return tuple(f"{self.name}.{number}.{part}.carry" for part in range(self.parts))
 
+    @property
+    def files(self) -> list[_native.FileScan]:
+        """What was found in the captures that could be read."""
+        return [scan for scan in self.scans if scan is not None]
+
     def whole(self) -> _native.Summary:
         """The summary of all pieces, at the end of the traffic; there is none where captures are trimmed."""
         whole = joined(self.spool, tuple(f"{self.name}.{part}.whole" for part in range(self.parts)))
         whole.end()
         return whole
-
-    def flows(self, *, community_seed: int = 0) -> Flows:
-        """The flows of all pieces."""
-        files = [scan for scan in self.scans if scan is not None]
-        return Flows(self.whole().flows(community_seed=community_seed), files)
 
 
 def joined(spool: Spool, names: tuple[str, ...]) -> _native.Summary:
@@ -121,8 +120,6 @@ def _scan(piece: Piece, native: dict[str, Any], spool: Spool, writable: bool) ->
         return found
     capture = piece.capture
     if writable and being_written(capture.path):
-        from ..errors import BusyError
-
         raise BusyError(f"{safe(capture.path)}: another process is writing it; it was left alone")
     beside = capture.ledger
     ledger = None if beside is None else str(beside)
@@ -145,8 +142,8 @@ def _whole(ledger: str, scan: _native.FileScan) -> None:
     Its file, or the one before, was trimmed while fragments waited for a first one in the next: whose they
     are is decided where all files are read.
     """
-    rows = _native.ledger_flows(ledger).to_pylist()
-    told = sum(row["client_packets"] + row["server_packets"] for row in rows)  # type: ignore[operator]
+    rows = Flows(_native.ledger_flows(ledger), []).to_polars()
+    told = int(rows["client_packets"].sum()) + int(rows["server_packets"].sum())
     if (scan["original_packets"] or 0) != told + sum(scan["no_flow"].values()):
         raise UsageError(
             f"{safe(scan['path'])} was trimmed while fragments waited at the end of a file, and its ledger "
@@ -191,7 +188,7 @@ def cut_up(where: Where, options: ReadOptions) -> tuple[list[Piece], dict[str, A
     parts = min(max(total // _PART, least), _MOST_PARTS)
     pieces = [
         Piece(
-            capture if where.workers[k] else replace(capture, path=_whole_name(capture.path)),
+            capture if where.workers[k] else replace(capture, path=whole_name(capture.path)),
             k, digest(*_identity(capture, where.workers[k]), native, parts), parts, capture.path,
         )
         for k, capture in enumerate(captures)
@@ -251,13 +248,8 @@ def _identity(capture: Capture, workers: tuple[str, ...]) -> tuple[Any, ...]:
     if workers:
         return str(capture.path), capture.size, capture.first_ts, workers
     beside = capture.ledger
-    own = os.fspath(_whole_name(capture.path))
+    own = os.fspath(whole_name(capture.path))
     return own, *_state(capture.path), None if beside is None else _state(beside)
-
-
-def _whole_name(path: Place) -> Place:
-    """A name that is the same in every working directory."""
-    return path if isinstance(path, Url) else Path(os.path.abspath(path))
 
 
 def _state(path: Place) -> tuple[Any, ...]:

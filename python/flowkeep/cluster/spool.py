@@ -27,14 +27,13 @@ def digest(*parts: Any) -> str:
 
 def work(kind: str, found: Found, *how: Any) -> str:
     """A name for what is done with captures, in whatever state they are."""
-    return digest(kind, [_named(capture.path) for capture in found.captures], *how)
+    return digest(kind, [os.fspath(whole_name(capture.path)) for capture in found.captures], *how)
 
 
 @dataclass(frozen=True)
 class Spool:
     """Files under names that say what is in them. One becomes visible only when it is whole; the same name
-    means the same
-    content, so that a task may be done twice, and what is there need not be done again."""
+    means the same content, so that a task may be done twice, and what is there need not be done again."""
 
     folder: Path
 
@@ -113,6 +112,6 @@ def opened(folder: str | os.PathLike[str] | None, key: str, *, local: bool) -> I
         os.close(fd)
 
 
-def _named(path: Place) -> str:
+def whole_name(path: Place) -> Place:
     """A name that is the same in every working directory."""
-    return os.fspath(path) if isinstance(path, Url) else os.path.abspath(path)
+    return path if isinstance(path, Url) else Path(os.path.abspath(path))

@@ -64,11 +64,8 @@ def _told(note: dict[str, Any]) -> FileResult:
 
 
 def _sha256(path: Place) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def trim(
