@@ -1,8 +1,7 @@
 """Use cases on many machines: Dask distributed runs them, files in a spool hand on what is known.
 
 Each file is read where it lies and becomes a summary; summaries are merged in order, part by part; each file
-is then dealt
-with from the carry of all files before it. The result is that of one machine, byte for byte
+is then dealt with from the carry of all files before it. The result is that of one machine, byte for byte
 (docs/guide/cluster.md).
 """
 

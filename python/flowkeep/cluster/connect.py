@@ -76,7 +76,7 @@ def checked(client: Client) -> Client:
         worker = next(name for name, version in found.items() if version != __version__)
         raise ClusterError(
             f"the worker {worker} has flowkeep {found[worker]}, here it is {__version__}: all must have "
-            f"the same"
+            "the same"
         )
     return client
 

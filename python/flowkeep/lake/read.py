@@ -64,9 +64,8 @@ def rows(
 ) -> polars.DataFrame:
     """The flows of a file that meet a condition.
 
-    Raises LakeError, also when flows found are not of the file's hour, and FileNotFoundError when
-    it was joined
-    with others meanwhile.
+    Raises LakeError, also when flows found are not of the file's hour, and FileNotFoundError when it was
+    joined with others meanwhile.
     """
     import polars as pl
 

@@ -74,8 +74,7 @@ def add(
 
 def publish(staged: Staged, table: polars.DataFrame) -> None:
     """Make the data set visible; ``table`` lists its captures, see :func:`layout.capture_schema`.
-    That list comes last:
-    a data set counts when it is there.
+    That list comes last: a data set counts when it is there.
 
     Raises OutputError, and UsageError when one of the captures came into the lake meanwhile.
     """
@@ -101,9 +100,8 @@ def discard(staged: Staged) -> None:
 
 
 def refuse_known(lake: Path, dataset: str, captures: Sequence[str]) -> None:
-    """Raise UsageError when one of these captures is in another data set of the lake: its flows
-    would be there
-    twice."""
+    """Raise UsageError when one of these captures is in another data set of the lake: its flows would be
+    there twice."""
     others = {name: path for name, path in datasets(lake).items() if name != dataset}
     import polars as pl
 
@@ -111,9 +109,8 @@ def refuse_known(lake: Path, dataset: str, captures: Sequence[str]) -> None:
     if len(known):
         path, other = known["path"][0], known["dataset"][0]
         raise UsageError(
-            f"{safe(path)} is in the lake {safe(lake)} already, in data set {safe(other)}: its "
-            f"flows would be there "
-            "twice; name only new captures, or another lake"
+            f"{safe(path)} is in the lake {safe(lake)} already, in data set {safe(other)}: its flows would "
+            "be there twice; name only new captures, or another lake"
         )
 
 

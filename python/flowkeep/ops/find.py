@@ -258,11 +258,9 @@ def find_packets(
     force: bool = False,
     jobs: int = 0,
 ) -> FindReport:
-    """Write the packets of the flows that meet a question. Only captures that hold packets of
-    them, or of earlier
-    flows on the same addresses and ports that tell where these begin, are opened; where one has an
-    index, the index
-    says where its packets are.
+    """Write the packets of the flows that meet a question. Only captures that hold packets of them, or of
+    earlier flows on the same addresses and ports that tell where these begin, are opened; where one has an
+    index, the index says where its packets are.
 
     Raises UsageError, LakeError, and what :func:`flowkeep.ops.extract.extract` raises.
     """
@@ -350,8 +348,7 @@ _TUPLE = ("proto", "client_ip", "client_port", "server_ip", "server_port")
 
 def _history(lake: Path, dataset: str, of: polars.DataFrame) -> set[str]:
     """The captures with packets of these flows, or of flows of the data set before them on the
-    same addresses and ports:
-    where a flow begins depends on these."""
+    same addresses and ports: where a flow begins depends on these."""
     import polars as pl
 
     ends = of.select("client_ip", "server_ip").unique()
@@ -407,9 +404,8 @@ def _capture(row: dict[str, Any], report: FindReport) -> Capture | None:
 def _by_index(
     captures: list[Capture], of: polars.DataFrame, options: ReadOptions, work: Path, report: FindReport
 ) -> list[Capture]:
-    """The captures, but instead of those with an index what it picks out of them: all packets on
-    the addresses and ports of
-    the flows. Sessions are told apart later, over all captures."""
+    """The captures, but instead of those with an index what it picks out of them: all packets on the
+    addresses and ports of the flows. Sessions are told apart later, over all captures."""
     if any(capture.ledger is not None for capture in captures):
         # What a ledger tells of a capture, it does not tell of a part of it.
         return captures
@@ -437,7 +433,6 @@ def _by_index(
 
 def _same(listed: Flows, of: polars.DataFrame) -> tuple[list[int], int]:
     """The ``flow_id``s in a listing of the flows of a lake, and how many of these are not there."""
-
     by = [*_TUPLE, "vlan", "tunnel", "first_ts", "client_packets", "server_packets"]
     there = listed.to_polars().select(*by, id="flow_id")
     both = of.select(by).join(there, on=by, how="left", nulls_equal=True, maintain_order="left")

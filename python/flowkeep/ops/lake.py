@@ -161,7 +161,7 @@ def _ids(captures: list[Capture], names: list[str]) -> list[str]:
         if own in ids:
             raise UsageError(
                 f"{safe(capture.path)} is a copy of {safe(ids[own])}: its packets would count "
-                f"twice; name one of them"
+                "twice; name one of them"
             )
         ids[own] = capture.path
     return list(ids)
