@@ -7,8 +7,8 @@
 
 ``API`` is a page of 100 rows as ``/api/flows`` gives it, over loopback and on one connection; ``page`` is
 the same in headless Chromium, from the call behind a click on a header, a scroll or a filter to the frame
-which shows the rows. No page is asked for twice. The middle and the longest of the times are printed. Beside them
-stands a sort of such a column by Polars: without ties kept in order, and without the page.
+which shows the rows. No page is asked for twice. The middle and the longest of the times are printed. Beside
+them stands a sort of such a column by Polars: without ties kept in order, and without the page.
 
 Memory is what the kernel says (VmRSS), above a server without captures; the flow table is what ``flowkeep
 flows --details --identify --format arrow`` writes.

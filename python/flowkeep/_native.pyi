@@ -238,9 +238,9 @@ class FlowTable:
 @final
 class FlowParts:
     """Which captures hold packets of each flow: one row a flow and capture, by ``flow_id``, then by capture.
-    Columns ``flow_id``, ``file`` (number of the capture), ``client_packets``, ``server_packets``, ``client_bytes``,
-    ``server_bytes`` (before it was ever trimmed), ``packets_left`` (there now), ``first_ts``, ``last_ts``
-    (ns)."""
+    Columns ``flow_id``, ``file`` (number of the capture), ``client_packets``, ``server_packets``,
+    ``client_bytes``, ``server_bytes`` (before it was ever trimmed), ``packets_left`` (there now),
+    ``first_ts``, ``last_ts`` (ns)."""
 
     def __len__(self) -> int: ...
     def of(self, first: int, end: int) -> FlowParts:

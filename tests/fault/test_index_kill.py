@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import flowkeep as fk
 
 from tests import wire
-from tests.cli import command
 from tests.fault import captures
 from tests.fault.captures import PART
+from tests.fault.steps import killed_at
 
-_KILLED_AT = """
-import os, signal, sys
-left, watched = int(sys.argv.pop(1)), {"open", "fcntl.flock", "os.chmod", "os.rename", "os.remove"}
-from flowkeep.cli import main
-import flowkeep.cli.index_cmd
-def hook(event, args):
-    global left
-    if event in watched and (event != "open" or "flowkeep" in str(args[0])):
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-main()
-"""
-
-
-def killed_at(step: int, path: Path) -> bool:
-    """Index, killed before the step of this number; whether it came so far."""
-    line = [sys.executable, "-c", _KILLED_AT, str(step), "index", str(path), "--remake"]
-    done = subprocess.run(line, env=command.ENV, capture_output=True, check=False, timeout=command.DEADLINE)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode != 0
+STEPS, LOADED = "open fcntl.flock os.chmod os.rename os.remove", "flowkeep.cli.index_cmd"
 
 
 def test_killed_at_every_step(tmp_path: Path) -> None:
@@ -43,7 +19,7 @@ def test_killed_at_every_step(tmp_path: Path) -> None:
     (packets,) = captures.slices(1, 300)
     path.write_bytes(wire.pcap(packets))
     step = 0
-    while killed_at(step, path):
+    while killed_at(step, STEPS, LOADED, "index", path, "--remake"):
         names = {p.name for p in tmp_path.iterdir()}
         assert names <= {path.name, beside.name, f".{beside.name}{PART}"}
         if beside.exists():  # it is there whole, or not at all

@@ -7,9 +7,6 @@ before it opens, locks, changes, renames or removes a file.
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,30 +17,10 @@ from tests import wire
 from tests.cli import command
 from tests.fault import captures
 from tests.fault.captures import LEDGER, PART
+from tests.fault.steps import killed_at
 from tests.wire import SECOND, Conversation, Packet, transport
 
-_KILLED_AT = """
-import os, signal, sys
-left, watched = int(sys.argv.pop(1)), {"fcntl.flock", "os.chmod", "os.rename", "os.remove"}
-from flowkeep.cli import main
-import flowkeep.cli.trim_cmd, flowkeep.ops.trim
-def hook(event, args):
-    global left
-    if event in watched:
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-main()
-"""
-
-
-def killed_at(step: int, cutoff: str, folder: Path) -> bool:
-    """Trim in place, killed before the step of this number; whether it came so far."""
-    line = [sys.executable, "-c", _KILLED_AT, str(step), "trim", cutoff, str(folder), "--in-place"]
-    done = subprocess.run(line, env=command.ENV, capture_output=True, check=False, timeout=command.DEADLINE)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode != 0
+STEPS, LOADED = "fcntl.flock os.chmod os.rename os.remove", "flowkeep.cli.trim_cmd flowkeep.ops.trim"
 
 
 def trimmed(folder: Path, cutoff: str) -> dict[str, object]:
@@ -121,7 +98,7 @@ def test_a_run_goes_on_where_a_kill_at_any_step_stopped_another(
     while True:
         folder = tmp_path / f"step-{step}"
         shutil.copytree(tmp_path / "pristine", folder)
-        if not killed_at(step, "10kB", folder):
+        if not killed_at(step, STEPS, LOADED, "trim", "10kB", folder, "--in-place"):
             break
         now = command.tree(folder)
         for path, data in now.items():

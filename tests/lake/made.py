@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from flowkeep.ops.lake import LakeReport, write_lake
 from flowkeep.paths import find
 
 from tests import wire
-from tests.wire import SECOND, START_NS, Packet
+from tests.wire import SECOND, START_NS
 
 HOUR = 3600 * SECOND
 FIRST = START_NS // HOUR * HOUR
 """A full hour."""
 
 
-def files(packets: list[Packet], cuts: list[float], folder: Path) -> list[Path]:
-    """The packets in files, in order."""
-    folder.mkdir(exist_ok=True)
-    at = [0, *sorted(int(cut * len(packets)) for cut in cuts), len(packets)]
-    paths = []
-    for n, (a, b) in enumerate(itertools.pairwise(at)):
-        path = folder / f"{n}.pcap"
-        path.write_bytes(wire.pcap(packets[a:b]))
-        paths.append(path)
-    return paths
+STEPS, LOADED = "os.rename os.mkdir fcntl.flock", "flowkeep.ops.lake flowkeep.lake.compact polars"
+"""What a kill may stand before in a lake, see :func:`tests.fault.steps.killed_at`."""
 
 
 def day(folder: Path, hours: int = 4) -> list[Path]:

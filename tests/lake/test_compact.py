@@ -15,10 +15,10 @@ from flowkeep.ops.lake import compact_lake, write_lake
 from flowkeep.paths import find
 
 from tests import wire
+from tests.fault.steps import killed_at
 from tests.wire import SECOND
 
-from .made import FIRST, day, lake
-from .test_write import killed_at
+from .made import FIRST, LOADED, STEPS, day, lake
 
 
 def many(folder: Path, where: Path, count: int = 6) -> list[tuple[object, ...]]:
@@ -68,7 +68,7 @@ def test_flows_of_a_data_set_that_never_became_whole_go(tmp_path: Path) -> None:
 def test_killed_at_every_step(tmp_path: Path) -> None:
     before = many(tmp_path / "in", tmp_path / "lake", 3)
     step = 0
-    while killed_at(step, "lake", "compact", tmp_path / "lake", "--quiet"):
+    while killed_at(step, STEPS, LOADED, "lake", "compact", tmp_path / "lake", "--quiet"):
         assert all_rows(tmp_path / "lake") == before
         step += 1
     assert step >= 2

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 
 from tests import wire
 from tests.cli import command
-from tests.props.traffic import traffic
+from tests.props.traffic import files, traffic
 from tests.wire import SECOND, START_NS, Packet
 
-from .made import FIRST, HOUR, day, files, lake
+from .made import FIRST, HOUR, day, lake
 from .test_parts import fragment
 
 NETWORKS = [

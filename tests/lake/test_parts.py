@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 from tests import wire
 from tests.model.flow import Flow, Step, Tracker, steps
-from tests.props.traffic import traffic
+from tests.props.traffic import files, traffic
 from tests.wire import Packet
-
-from .made import files
 
 CUTS = st.lists(st.floats(0, 1), max_size=4)
 COLUMNS = ("client_packets", "server_packets", "client_bytes", "server_bytes", "first_ts", "last_ts")

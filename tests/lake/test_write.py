@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import flowkeep as fk
@@ -19,9 +16,10 @@ from flowkeep.ops.lake import describe_lake
 
 from tests import wire
 from tests.cli import command
+from tests.fault.steps import killed_at
 from tests.fault.test_full_disk import limited, refused
 
-from .made import FIRST, HOUR, day, lake
+from .made import FIRST, HOUR, LOADED, STEPS, day, lake
 
 
 def rows(where: Path) -> pl.DataFrame:
@@ -155,36 +153,12 @@ def test_full_disk(tmp_path: Path) -> None:
     assert command.tree(tmp_path / "lake") == before
 
 
-_KILLED_AT = """
-import os, signal, sys
-left, watched = int(sys.argv.pop(1)), {"os.rename", "os.mkdir", "fcntl.flock"}
-from flowkeep.cli import main
-import flowkeep.ops.lake, flowkeep.lake.compact, polars
-def hook(event, args):
-    global left
-    if event in watched:
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-main()
-"""
-
-
-def killed_at(step: int, *args: object) -> bool:
-    """Run, killed before the step of this number; whether it came so far."""
-    line = [sys.executable, "-c", _KILLED_AT, str(step), *map(str, args)]
-    done = subprocess.run(line, env=command.ENV, capture_output=True, check=False, timeout=command.DEADLINE)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-    return done.returncode != 0
-
-
 def test_killed_at_every_step_that_changes_names(tmp_path: Path) -> None:
     paths = day(tmp_path / "in", 3)
     lake(paths[:1], tmp_path / "lake")
     old = len(find_flows(tmp_path / "lake", Question()))
     step = 0
-    while killed_at(step, "flows", *paths[1:], "-o", f"{tmp_path}/lake/"):
+    while killed_at(step, STEPS, LOADED, "flows", *paths[1:], "-o", f"{tmp_path}/lake/"):
         # Readable, and for whoever asks the data set is there as a whole or not at all.
         pl.read_parquet(tmp_path / "lake/flows")
         assert len(find_flows(tmp_path / "lake", Question())) in (old, old + 5)

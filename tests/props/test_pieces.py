@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -21,20 +20,9 @@ from hypothesis import strategies as st
 from tests import wire
 from tests.wire import Packet
 
-from .traffic import fragments, traffic, udp
+from .traffic import files, fragments, traffic, udp
 
 LEDGER = ".ledger.arrow"
-
-
-def files(packets: list[Packet], cuts: list[float], folder: Path) -> list[Path]:
-    """The packets in files, in order."""
-    at = [0, *sorted(int(cut * len(packets)) for cut in cuts), len(packets)]
-    paths = []
-    for n, (a, b) in enumerate(itertools.pairwise(at)):
-        path = folder / f"{n}.pcap"
-        path.write_bytes(wire.pcap(packets[a:b]))
-        paths.append(path)
-    return paths
 
 
 def ledger_of(path: Path) -> str | None:

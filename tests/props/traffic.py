@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 from hypothesis import strategies as st
 
 from tests import wire
@@ -119,3 +122,15 @@ def policies(draw: st.DrawFn) -> Policy:
         sample=draw(st.integers(1, 4)) if rest == "sample" else 0,
         tail=draw(st.integers(0, 2000)) if rest == "cut" else 0,
     )
+
+
+def files(packets: list[Packet], cuts: list[float], folder: Path) -> list[Path]:
+    """The packets in files of a folder, in order; ``cuts``: where they are split, as shares of all."""
+    folder.mkdir(exist_ok=True)
+    at = [0, *sorted(int(cut * len(packets)) for cut in cuts), len(packets)]
+    paths = []
+    for n, (a, b) in enumerate(itertools.pairwise(at)):
+        path = folder / f"{n}.pcap"
+        path.write_bytes(wire.pcap(packets[a:b]))
+        paths.append(path)
+    return paths
